@@ -1,0 +1,1 @@
+"""Kalshi Automated Trading System: import package (``from src.core...``)."""

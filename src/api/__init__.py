@@ -1,0 +1,1 @@
+"""Kalshi adapters: signing, REST, WebSocket, wire parsing, rate budget."""

@@ -1,0 +1,290 @@
+"""Market and account data over the WebSocket, as ``core.ports.MarketFeed``.
+
+One connection at a time. What a message means is decided in ``session``, which markets are followed in
+``board``; this file connects, notices silence, and reconnects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from src.api.board import MarketBoard
+from src.api.budget import Sleep, loop_time
+from src.api.client import KalshiClient
+from src.api.following import OnBad, Refresh
+from src.api.hosts import checked_url
+from src.api.rest import full_jitter
+from src.api.session import FeedSession
+from src.api.signing import Signer
+from src.core.errors import FatalError, TradingSystemError, VenueError, WireError
+from src.core.events import BookInvalid, Event, FeedDown
+from src.core.ports import Clock
+
+MAX_FRAME_BYTES = 4 * 1024 * 1024  # a snapshot of a 0.0001-dollar grid with every level occupied is 0.5 MB
+MAX_QUEUED = 10_000  # beyond it reading stops, and the venue's own buffer ends the subscription
+KEEPALIVE_S = 10.0
+OPEN_TIMEOUT_S = 10.0
+BACKOFF_BASE_S, BACKOFF_CAP_S = 0.5, 30.0
+# A connection that lived this long was healthy: the next failure counts as the first.
+HEALTHY_S = 60.0
+REFUSALS_TO_GIVE_UP = 2
+
+# The library logs handshake headers at DEBUG; they carry the key's id and a signature.
+_LOG = logging.getLogger("src.api.websocket")
+_LOG.setLevel(logging.INFO)
+
+
+class _Dropped(TradingSystemError):
+    """The connection was given up or lost; the text says why."""
+
+
+class KalshiFeed:
+    """Books, trades, market changes, and our orders and fills.
+
+    ``series``: the series whose open and upcoming markets are described and watched by themselves.
+    ``on_bad(source, field)`` is called for every message that breaks its contract. ``probe_after`` and
+    ``silence_limit`` are seconds without a message: after the first the server is asked something, after
+    the second the connection is dead. ``rediscover_every``: seconds between full readings of the series.
+    """
+
+    def __init__(
+        self,
+        ws_url: str,
+        signer: Signer,
+        client: KalshiClient,
+        clock: Clock,
+        *,
+        series: Sequence[str],
+        on_bad: OnBad,
+        allow_production: bool = False,
+        probe_after: float = 10.0,
+        silence_limit: float = 30.0,
+        rediscover_every: float = 600.0,
+        sleep: Sleep = asyncio.sleep,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        self._url = checked_url(ws_url, ("wss", "ws"), allow_production=allow_production)
+        self._path = urlsplit(self._url).path
+        self._signer = signer
+        self._clock = clock
+        self._on_bad = on_bad
+        self._board = MarketBoard(client, clock, series, on_bad, sleep=sleep, rng=rng)
+        self._probe_after = probe_after
+        self._silence_limit = silence_limit
+        self._rediscover_every = rediscover_every
+        self._sleep = sleep
+        self._rng = rng
+        self._queue: asyncio.Queue[tuple[tuple[Event, ...], bool] | None] = asyncio.Queue()
+        self._room = asyncio.Event()
+        self._session: FeedSession | None = None
+        self._socket: ClientConnection | None = None
+        self._runner: asyncio.Task[None] | None = None
+        self._heard_at = 0.0
+        self._account_down = False
+        self.frames_received = 0
+        """Messages read from the socket."""
+        self.frames_handled = 0
+        """Messages whose events have all been consumed (the stream was asked for the next event)."""
+        self.frames_unknown = 0
+        """Messages of a type this system does not know; they are skipped."""
+        self.frames_malformed = 0
+        """Messages that broke their contract."""
+        self.reconnects = 0
+
+    # --- use -------------------------------------------------------------------------------------
+
+    async def stream(self) -> AsyncIterator[Event]:
+        """Yield events until cancelled or closed. One stream at a time.
+
+        Raises ``FatalError`` when the exchange refuses the key twice in a row.
+        """
+        queue = self._queue = asyncio.Queue()
+        runner = self._runner = asyncio.create_task(self._run(), name="kalshi-feed")
+        runner.add_done_callback(lambda _: queue.put_nowait(None))
+        try:
+            while (item := await queue.get()) is not None:
+                self._room.set()
+                events, is_frame = item
+                for event in events:
+                    yield event
+                self.frames_handled += is_frame
+            if not runner.cancelled():
+                runner.result()
+        finally:
+            await _stop([runner])
+
+    async def watch(self, tickers: Iterable[str]) -> None:
+        """Follow these markets too; one not described yet is read first, so that its book can be used."""
+        new = set(tickers) - self._board.watched
+        self._board.watched |= new
+        described = self._board.describable(new)
+        for ticker in sorted(new - described):
+            self._board.ask(Refresh("market", ticker))
+        if self._session is not None and self._session.is_described:
+            self._session.watch(described)
+            await self._flush()
+
+    async def unwatch(self, tickers: Iterable[str]) -> None:
+        """Follow these markets no longer (until they are discovered again)."""
+        gone = self._board.watched & set(tickers)
+        self._board.watched -= gone
+        if self._session is not None:
+            self._session.unwatch(gone)
+            await self._flush()
+
+    async def resync(self, tickers: Iterable[str], reason: str) -> None:
+        """Ask for new snapshots of books that do not fit their changes."""
+        if self._session is not None:
+            await self._emit(self._session.resync(tickers, reason, self._clock.now()))
+            await self._flush()
+
+    async def aclose(self) -> None:
+        """End the stream and close the connection. The client stays open: it is the caller's."""
+        if self._runner is not None:
+            await _stop([self._runner])
+
+    # --- connections -----------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        """Connect again and again; ends only by a ``FatalError`` or cancellation."""
+        failures = refusals = 0
+        while True:
+            started = loop_time()
+            try:
+                await self._connection()
+            except (VenueError, WireError, _Dropped, WebSocketException, OSError, TimeoutError) as error:
+                await self._down(_reason(error))
+                refusals = refusals + 1 if _is_refusal(error) else 0
+                if isinstance(error, FatalError):
+                    raise
+                if refusals >= REFUSALS_TO_GIVE_UP:
+                    raise FatalError(
+                        f"{_reason(error)}: check KALSHI_API_KEY, KALSHI_API_SECRET and the clock",
+                        code="unauthorized",
+                    ) from error
+            self.reconnects += 1
+            failures = 1 if loop_time() - started >= HEALTHY_S else failures + 1
+            await self._sleep(full_jitter(failures, self._rng, BACKOFF_BASE_S, BACKOFF_CAP_S))
+
+    async def _connection(self) -> None:
+        """One connection, from the handshake until it fails; always raises."""
+        async with connect(
+            self._url,
+            additional_headers=self._signer.headers("GET", self._path),
+            open_timeout=OPEN_TIMEOUT_S,
+            ping_interval=KEEPALIVE_S,
+            ping_timeout=KEEPALIVE_S,
+            close_timeout=1.0,
+            max_size=MAX_FRAME_BYTES,
+            compression=None,
+            proxy=None,
+            logger=_LOG,
+        ) as socket:
+            session = FeedSession(self._board, self._on_bad, account_down=self._account_down)
+            self._session, self._socket = session, socket
+            self._heard_at = loop_time()
+            session.open()
+            parts = (self._read(socket, session), self._describe(session), self._watch_silence(session))
+            tasks = [asyncio.create_task(part) for part in parts]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                self._session = self._socket = None
+                self._account_down = session.account_down
+                self.frames_unknown += session.unknown_frames
+                self.frames_malformed += session.malformed_frames
+                await _stop(tasks)
+
+    async def _read(self, socket: ClientConnection, session: FeedSession) -> None:
+        """Read messages until the connection ends."""
+        now = self._clock.now
+        try:
+            while True:
+                raw = await socket.recv(decode=False)
+                self.frames_received += 1
+                self._heard_at = loop_time()
+                await self._emit(session.on_frame(raw, now()), is_frame=True)
+                if session.commands.encoded:
+                    await self._flush()
+                if session.broken:
+                    raise _Dropped(session.broken)
+        except ConnectionClosed as error:
+            raise _Dropped(f"connection closed: {error}") from error
+
+    async def _describe(self, session: FeedSession) -> None:
+        """Read the markets and subscribe to their books, then follow requests to read again."""
+        await self._flush()
+        await self._board.describe(session, self._emit)
+        await self._emit(session.described(self._clock.now()))
+        while True:
+            await self._flush()
+            await self._board.wait(self._rediscover_every)
+            await self._board.refresh(session, self._emit)
+
+    async def _watch_silence(self, session: FeedSession) -> None:
+        """Give up a connection that says nothing, or does not acknowledge what it was asked."""
+        waiting_since: float | None = None
+        while True:
+            await asyncio.sleep(self._probe_after)
+            now = loop_time()
+            silent = now - self._heard_at
+            if silent >= self._silence_limit:
+                raise _Dropped(f"no message for {silent:.0f} s")
+            waiting_since = (waiting_since or now) if session.is_waiting else None
+            if waiting_since is not None and now - waiting_since >= self._silence_limit:
+                raise _Dropped("a subscription was not acknowledged")
+            if silent >= self._probe_after:
+                session.probe()
+            session.ask_again()
+            await self._flush()
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    async def _flush(self) -> None:
+        """Send the commands that wait."""
+        session, socket = self._session, self._socket
+        if session is None or socket is None:
+            return
+        try:
+            while session.commands.encoded:
+                await socket.send(session.commands.encoded.popleft(), text=True)
+        except ConnectionClosed:
+            return  # the reader reports it
+
+    async def _emit(self, events: tuple[Event, ...], *, is_frame: bool = False) -> None:
+        while self._queue.qsize() >= MAX_QUEUED:
+            self._room.clear()
+            await self._room.wait()
+        if events or is_frame:
+            self._queue.put_nowait((events, is_frame))
+
+    async def _down(self, reason: str) -> None:
+        now = self._clock.now()
+        books = tuple(sorted(self._board.watched))
+        invalid = (BookInvalid(books, reason, now),) if books else ()
+        await self._emit((*invalid, FeedDown("market", reason, now)))
+
+
+async def _stop(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, InvalidStatus):
+        return f"WebSocket handshake answered HTTP {error.response.status_code}"
+    return str(error) if isinstance(error, TradingSystemError) else f"{type(error).__name__}: {error}"
+
+
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, InvalidStatus) and error.response.status_code in {401, 403}

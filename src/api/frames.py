@@ -1,0 +1,282 @@
+"""WebSocket messages, decoded and checked.
+
+Source: Kalshi asyncapi.yaml 2.0. One ``msgspec`` pass validates a frame; the loose second look is taken only
+at frames that fail it, to learn what they were about.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from src.api.decoding import wire_error
+from src.api.schema import Level, Side
+from src.core.errors import WireError
+
+WHERE = "kalshi-ws"
+Leg: TypeAlias = Literal["yes", "no"]
+Text: TypeAlias = Annotated[str, Meta(min_length=1)]
+
+
+class SnapshotMsg(Struct):
+    """The key of an empty side is missing."""
+
+    market_ticker: Text
+    yes_dollars_fp: list[Level] | None = None
+    no_dollars_fp: list[Level] | None = None
+    clock: int | None = None
+
+
+class DeltaMsg(Struct):
+    """A signed change of size at one price."""
+
+    market_ticker: Text
+    price_dollars: str
+    delta_fp: str
+    side: Leg
+    clock: int | None = None
+    ts_ms: int | None = None
+
+
+class TradeMsg(Struct):
+    """A public trade."""
+
+    market_ticker: Text
+    trade_id: Text
+    yes_price_dollars: str
+    count_fp: str
+    taker_book_side: Side
+    ts_ms: int
+    is_block_trade: bool = False
+
+
+class FillMsg(Struct):
+    """One of our fills."""
+
+    trade_id: Text
+    order_id: Text
+    market_ticker: Text
+    book_side: Side
+    yes_price_dollars: str
+    count_fp: str
+    fee_cost: str
+    is_taker: bool
+    ts_ms: int
+    client_order_id: str = ""
+
+
+class UserOrderMsg(Struct):
+    """The state of one of our orders."""
+
+    order_id: Text
+    ticker: Text
+    status: str
+    book_side: Side
+    yes_price_dollars: str
+    initial_count_fp: str
+    remaining_count_fp: str
+    fill_count_fp: str
+    created_ts_ms: int
+    client_order_id: str = ""
+    last_updated_ts_ms: int | None = None
+    last_update_reason: str = ""
+
+
+class LifecycleMetadata(Struct):
+    """What a ``created`` message says of its market."""
+
+    event_ticker: str = ""
+
+
+class LifecycleMsg(Struct):
+    """A change in a market's life; which fields are there depends on ``event_type``."""
+
+    market_ticker: Text
+    event_type: str
+    close_ts: int | None = None
+    result: str = ""
+    settlement_value: str | None = None
+    additional_metadata: LifecycleMetadata | None = None
+
+
+class EventFeeMsg(Struct):
+    """The fee override of an event changed."""
+
+    event_ticker: Text
+
+
+class SubscribedMsg(Struct):
+    """A channel became live under ``sid``."""
+
+    channel: str
+    sid: int
+
+
+class ErrorMsg(Struct):
+    """A command or a subscription failed."""
+
+    code: int
+    msg: str = ""
+
+
+class SnapshotFrame(Struct, tag_field="type", tag="orderbook_snapshot"):
+    """``orderbook_snapshot``."""
+
+    sid: int
+    seq: int
+    msg: SnapshotMsg
+
+
+class DeltaFrame(Struct, tag_field="type", tag="orderbook_delta"):
+    """``orderbook_delta``."""
+
+    sid: int
+    seq: int
+    msg: DeltaMsg
+
+
+class TradeFrame(Struct, tag_field="type", tag="trade"):
+    """``trade``."""
+
+    sid: int
+    seq: int
+    msg: TradeMsg
+
+
+class FillFrame(Struct, tag_field="type", tag="fill"):
+    """``fill`` (not sequenced)."""
+
+    sid: int
+    msg: FillMsg
+    seq: int | None = None
+
+
+class UserOrderFrame(Struct, tag_field="type", tag="user_order"):
+    """``user_order`` (not sequenced)."""
+
+    sid: int
+    msg: UserOrderMsg
+    seq: int | None = None
+
+
+class LifecycleFrame(Struct, tag_field="type", tag="market_lifecycle_v2"):
+    """``market_lifecycle_v2``."""
+
+    sid: int
+    seq: int
+    msg: LifecycleMsg
+
+
+class EventLifecycleFrame(Struct, tag_field="type", tag="event_lifecycle"):
+    """``event_lifecycle``: only counted in the sequence; its markets are announced one by one."""
+
+    sid: int
+    seq: int
+
+
+class EventFeeFrame(Struct, tag_field="type", tag="event_fee_update"):
+    """``event_fee_update``."""
+
+    sid: int
+    seq: int
+    msg: EventFeeMsg
+
+
+class SubscribedFrame(Struct, tag_field="type", tag="subscribed"):
+    """``subscribed``: one per channel of a subscribe command."""
+
+    msg: SubscribedMsg
+    id: int | None = None
+    sid: int | None = None
+    seq: int | None = None
+
+
+class OkFrame(Struct, tag_field="type", tag="ok"):
+    """``ok``: part of the subscription's sequence when it answers an update."""
+
+    id: int | None = None
+    sid: int | None = None
+    seq: int | None = None
+
+
+class UnsubscribedFrame(Struct, tag_field="type", tag="unsubscribed"):
+    """``unsubscribed``: part of the sequence."""
+
+    sid: int
+    seq: int
+    id: int | None = None
+
+
+class ErrorFrame(Struct, tag_field="type", tag="error"):
+    """``error``: part of the sequence when it carries ``seq``."""
+
+    msg: ErrorMsg
+    id: int | None = None
+    sid: int | None = None
+    seq: int | None = None
+
+
+class UnknownFrame(Struct):
+    """A message of a type this system does not know; only its place in the sequence matters."""
+
+    type: str
+    sid: int | None
+    seq: int | None
+
+
+class MalformedFrame(Struct):
+    """A message that breaks its contract. What could not be read of it is empty or None."""
+
+    type: str
+    sid: int | None
+    seq: int | None
+    ticker: str
+    error: WireError
+
+
+KnownFrame: TypeAlias = (
+    SnapshotFrame
+    | DeltaFrame
+    | TradeFrame
+    | FillFrame
+    | UserOrderFrame
+    | LifecycleFrame
+    | EventLifecycleFrame
+    | EventFeeFrame
+    | SubscribedFrame
+    | OkFrame
+    | UnsubscribedFrame
+    | ErrorFrame
+)
+Frame: TypeAlias = KnownFrame | UnknownFrame | MalformedFrame
+
+_DECODER: msgspec.json.Decoder[KnownFrame] = msgspec.json.Decoder(KnownFrame)
+_KNOWN_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in KnownFrame.__args__)
+
+
+def decode_frame(raw: bytes | str) -> Frame:
+    """Decode one message. Never raises for its content."""
+    try:
+        return _DECODER.decode(raw)
+    except msgspec.DecodeError as error:
+        return _second_look(raw, wire_error(error, WHERE))
+
+
+def _second_look(raw: bytes | str, error: WireError) -> UnknownFrame | MalformedFrame:
+    try:
+        document: Any = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        document = None
+    if not isinstance(document, dict):
+        return MalformedFrame("", None, None, "", error)
+    kind, sid, seq = document.get("type"), document.get("sid"), document.get("seq")
+    sid, seq = (value if type(value) is int else None for value in (sid, seq))
+    if isinstance(kind, str) and kind not in _KNOWN_TYPES:
+        return UnknownFrame(kind, sid, seq)
+    msg = document.get("msg")
+    ticker = msg.get("market_ticker") or msg.get("ticker") if isinstance(msg, dict) else ""
+    return MalformedFrame(
+        kind if isinstance(kind, str) else "", sid, seq, ticker if isinstance(ticker, str) else "", error
+    )

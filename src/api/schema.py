@@ -1,0 +1,283 @@
+"""Bodies of the REST API, only the fields that are used.
+
+Source: Kalshi openapi.yaml 3.34. Money and counts stay strings here and are converted in ``convert``;
+a field without a default must be there. Enumerations that the venue extends at will are plain strings.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Raw, Struct
+
+Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
+Level: TypeAlias = tuple[str, str]
+Side: TypeAlias = Literal["bid", "ask"]
+
+
+class ExchangeStatusBody(Struct):
+    """``GET /exchange/status`` (the top level is shard 0)."""
+
+    exchange_active: bool
+    trading_active: bool
+
+
+class UserDataTimestampBody(Struct):
+    """``GET /exchange/user_data_timestamp``."""
+
+    as_of_time: Time
+
+
+class BucketBody(Struct):
+    """Tokens a second and most tokens held."""
+
+    refill_rate: float
+    bucket_capacity: float
+
+
+class LimitsBody(Struct):
+    """``GET /account/limits``."""
+
+    usage_tier: str
+    read: BucketBody
+    write: BucketBody
+
+
+class SeriesBody(Struct):
+    """A series: what its markets share."""
+
+    ticker: str
+    fee_type: str
+    fee_multiplier: Decimal
+    title: str = ""
+
+
+class SeriesAnswer(Struct):
+    """``GET /series/{series_ticker}``."""
+
+    series: SeriesBody
+
+
+class EventBody(Struct):
+    """An event. ``markets`` are decoded one by one, so that a malformed one does not hide the others."""
+
+    event_ticker: str
+    series_ticker: str
+    title: str = ""
+    fee_type_override: str | None = None
+    fee_multiplier_override: Decimal | None = None
+    markets: list[Raw] | None = None
+
+
+class EventAnswer(Struct):
+    """``GET /events/{event_ticker}``."""
+
+    event: EventBody
+
+
+class EventsPage(Struct):
+    """``GET /events``."""
+
+    events: list[EventBody]
+    cursor: str = ""
+
+
+class PriceRangeBody(Struct):
+    """A band of legal prices."""
+
+    start: str
+    end: str
+    step: str
+
+
+class MarketBody(Struct):
+    """A market."""
+
+    ticker: str
+    event_ticker: str
+    status: str
+    open_time: Time
+    close_time: Time
+    price_ranges: list[PriceRangeBody]
+    title: str = ""
+    yes_sub_title: str = ""
+    settlement_timer_seconds: int = 0
+    result: str = ""
+    settlement_value_dollars: str | None = None
+    expiration_value: str = ""
+    strike_type: str | None = None
+    floor_strike: float | None = None
+    cap_strike: float | None = None
+    rules_primary: str = ""
+    exchange_index: int = 0
+
+
+class MarketEvent(Struct):
+    """A market's event, read before the market itself."""
+
+    event_ticker: str
+
+
+class MarketsPage(Struct):
+    """``GET /markets``; the items are ``MarketBody``, decoded one by one."""
+
+    markets: list[Raw]
+    cursor: str = ""
+
+
+class OrderbookBody(Struct):
+    """Bids of both outcomes, each at its own outcome's price. An empty side may be null or missing."""
+
+    yes_dollars: list[Level] | None = None
+    no_dollars: list[Level] | None = None
+
+
+class OrderbookAnswer(Struct):
+    """``GET /markets/{ticker}/orderbook``."""
+
+    orderbook_fp: OrderbookBody
+
+
+class MarketOrderbookBody(Struct):
+    """One book of ``GET /markets/orderbooks``."""
+
+    ticker: str
+    orderbook_fp: OrderbookBody
+
+
+class OrderbooksAnswer(Struct):
+    """``GET /markets/orderbooks``."""
+
+    orderbooks: list[MarketOrderbookBody]
+
+
+class BalanceBody(Struct):
+    """``GET /portfolio/balance``; the integer cents beside it are truncated and not used."""
+
+    balance_dollars: str
+
+
+class PositionBody(Struct):
+    """A position in one market, signed."""
+
+    ticker: str
+    position_fp: str
+    market_exposure_dollars: str
+    realized_pnl_dollars: str
+    fees_paid_dollars: str
+
+
+class PositionsPage(Struct):
+    """``GET /portfolio/positions``."""
+
+    market_positions: list[PositionBody]
+    cursor: str = ""
+
+
+class OrderBody(Struct):
+    """An order as listed."""
+
+    order_id: str
+    ticker: str
+    book_side: Side
+    status: str
+    yes_price_dollars: str
+    initial_count_fp: str
+    fill_count_fp: str
+    remaining_count_fp: str
+    client_order_id: str = ""
+    created_time: Time | None = None
+    last_update_time: Time | None = None
+
+
+class OrderAnswer(Struct):
+    """``GET /portfolio/orders/{order_id}``."""
+
+    order: OrderBody
+
+
+class OrdersPage(Struct):
+    """``GET /portfolio/orders``."""
+
+    orders: list[OrderBody]
+    cursor: str = ""
+
+
+class FillBody(Struct):
+    """A fill as listed; the venue no longer gives the client order id here."""
+
+    trade_id: str
+    order_id: str
+    ticker: str
+    book_side: Side
+    yes_price_dollars: str
+    count_fp: str
+    fee_cost: str
+    is_taker: bool
+    client_order_id: str = ""
+    created_time: Time | None = None
+    ts: int | None = None
+
+
+class FillsPage(Struct):
+    """``GET /portfolio/fills``."""
+
+    fills: list[FillBody]
+    cursor: str = ""
+
+
+class SettlementBody(Struct):
+    """A settled market that was held. ``revenue`` and ``value`` are whole cents."""
+
+    ticker: str
+    event_ticker: str
+    market_result: str
+    yes_count_fp: str
+    no_count_fp: str
+    revenue: int
+    settled_time: Time
+    value: int | None = None
+
+
+class SettlementsPage(Struct):
+    """``GET /portfolio/settlements``."""
+
+    settlements: list[SettlementBody]
+    cursor: str = ""
+
+
+class CreateOrderAnswer(Struct):
+    """``POST /portfolio/events/orders`` (201)."""
+
+    order_id: str
+    fill_count: str
+    remaining_count: str
+    ts_ms: int
+    client_order_id: str = ""
+
+
+class CancelOrderAnswer(Struct):
+    """``DELETE /portfolio/events/orders/{order_id}`` (200)."""
+
+    order_id: str
+    reduced_by: str
+    ts_ms: int
+
+
+class CreateOrderBody(Struct, omit_defaults=True):
+    """``CreateOrderV2Request``. ``side`` and ``price`` are of the YES book; money and counts are strings."""
+
+    ticker: str
+    client_order_id: str
+    side: str
+    count: str
+    price: str
+    time_in_force: str
+    self_trade_prevention_type: str
+    exchange_index: int
+    post_only: bool = False
+    reduce_only: bool = False
+    cancel_order_on_pause: bool = False
+    expiration_time: int | None = None

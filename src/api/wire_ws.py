@@ -1,0 +1,113 @@
+"""From WebSocket messages to this system's events; each function raises ``WireError`` naming the field."""
+
+from __future__ import annotations
+
+from src.api.convert import BOOK_SIDES, level_price, levels, plain_count, signed_count, to_order_status
+from src.api.frames import DeltaFrame, FillMsg, LifecycleMsg, SnapshotFrame, TradeMsg, UserOrderMsg
+from src.core.errors import WireError
+from src.core.events import (
+    BookDelta,
+    BookSnapshot,
+    Fill,
+    LifecycleKind,
+    MarketLifecycle,
+    OrderUpdate,
+    PublicTrade,
+)
+from src.core.sides import BookSide
+from src.core.units import MILLISECOND, SECOND, Nanos, parse_cash, parse_price
+
+# The subscription asks for YES prices on both sides (``use_yes_price``): a NO level is an ask as it stands.
+_SIDE_OF_LEG = {"yes": BookSide.BID, "no": BookSide.ASK}
+
+
+def book_delta(frame: DeltaFrame, ts_recv: Nanos) -> BookDelta:
+    """A change of size at a YES price."""
+    msg = frame.msg
+    ts_ms = msg.ts_ms
+    return BookDelta(
+        msg.market_ticker,
+        _SIDE_OF_LEG[msg.side],
+        level_price(msg.price_dollars, "price_dollars"),
+        signed_count(msg.delta_fp, "delta_fp"),
+        frame.seq,
+        None if ts_ms is None else ts_ms * MILLISECOND,
+        ts_recv,
+    )
+
+
+def book_snapshot(frame: SnapshotFrame, ts_recv: Nanos) -> BookSnapshot:
+    """A whole book; both sides at YES prices."""
+    msg = frame.msg
+    return BookSnapshot(
+        ticker=msg.market_ticker,
+        bids=levels(msg.yes_dollars_fp, "yes_dollars_fp"),
+        asks=levels(msg.no_dollars_fp, "no_dollars_fp"),
+        seq=frame.seq,
+        ts_event=None,
+        ts_recv=ts_recv,
+    )
+
+
+def public_trade(msg: TradeMsg, ts_recv: Nanos) -> PublicTrade:
+    """Somebody's trade."""
+    return PublicTrade(
+        ticker=msg.market_ticker,
+        trade_id=msg.trade_id,
+        price=level_price(msg.yes_price_dollars, "yes_price_dollars"),
+        count=plain_count(msg.count_fp, "count_fp"),
+        taker_side=BOOK_SIDES[msg.taker_book_side],
+        ts_event=msg.ts_ms * MILLISECOND,
+        ts_recv=ts_recv,
+    )
+
+
+def fill(msg: FillMsg, ts_recv: Nanos) -> Fill:
+    """One of our fills."""
+    return Fill(
+        trade_id=msg.trade_id,
+        order_id=msg.order_id,
+        client_order_id=msg.client_order_id,
+        ticker=msg.market_ticker,
+        side=BOOK_SIDES[msg.book_side],
+        price=parse_price(msg.yes_price_dollars, "yes_price_dollars"),
+        count=plain_count(msg.count_fp, "count_fp"),
+        fee=parse_cash(msg.fee_cost, "fee_cost"),
+        is_taker=msg.is_taker,
+        ts_event=msg.ts_ms * MILLISECOND,
+        ts_recv=ts_recv,
+    )
+
+
+def order_update(msg: UserOrderMsg, ts_recv: Nanos) -> OrderUpdate:
+    """The state of one of our orders."""
+    updated = msg.created_ts_ms if msg.last_updated_ts_ms is None else msg.last_updated_ts_ms
+    return OrderUpdate(
+        order_id=msg.order_id,
+        client_order_id=msg.client_order_id,
+        ticker=msg.ticker,
+        side=BOOK_SIDES[msg.book_side],
+        price=parse_price(msg.yes_price_dollars, "yes_price_dollars"),
+        count=plain_count(msg.initial_count_fp, "initial_count_fp"),
+        filled=plain_count(msg.fill_count_fp, "fill_count_fp"),
+        remaining=plain_count(msg.remaining_count_fp, "remaining_count_fp"),
+        status=to_order_status(msg.status),
+        updated_ts=updated * MILLISECOND,
+        ts_recv=ts_recv,
+        reason=msg.last_update_reason,
+    )
+
+
+def market_lifecycle(msg: LifecycleMsg, kind: LifecycleKind, ts_recv: Nanos) -> MarketLifecycle:
+    """A change in a known market's life."""
+    if kind is LifecycleKind.CLOSE_DATE_UPDATED and msg.close_ts is None:
+        raise WireError("close_ts", None, "the new close time in seconds")
+    value = msg.settlement_value
+    return MarketLifecycle(
+        ticker=msg.market_ticker,
+        kind=kind,
+        ts_recv=ts_recv,
+        close_time=None if msg.close_ts is None else msg.close_ts * SECOND,
+        result=msg.result,
+        settlement_value=None if value is None else parse_price(value, "settlement_value"),
+    )

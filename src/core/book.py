@@ -1,0 +1,276 @@
+"""One market's YES book: a flat integer array of sizes per side, one slot per legal price.
+
+A Kalshi book has few legal prices (99 to 9,999), so a delta is two index operations. Each side is stored
+worst price first: a higher slot is always a better price, and both sides share one code path. A byte map of
+occupied slots lets the next best price be found by a C memory search, however sparse the book is.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from src.core.errors import WireError
+from src.core.grid import PriceGrid
+from src.core.sides import BookSide, Outcome, from_book
+from src.core.units import DOLLAR_PRICE, Count, Nanos, Price, format_count, format_price
+
+_BID = BookSide.BID
+_ASK = BookSide.ASK
+
+
+class BookError(WireError):
+    """A message does not fit the book: the book is invalid until the next snapshot."""
+
+
+class _Ladder(NamedTuple):
+    """Legal prices of one side, worst first, and the slot of each."""
+
+    prices: tuple[Price, ...]
+    slot: dict[Price, int]
+
+
+_NO_LADDER = _Ladder((), {})
+
+
+@lru_cache(maxsize=256)
+def _ladders(grid: PriceGrid) -> dict[BookSide, _Ladder]:
+    """The two ladders of a grid, shared by every market on it."""
+    bids = grid.legal_prices()
+    asks = bids[::-1]
+    return {
+        _BID: _Ladder(bids, {price: slot for slot, price in enumerate(bids)}),
+        _ASK: _Ladder(asks, {price: slot for slot, price in enumerate(asks)}),
+    }
+
+
+class _Half:
+    """One side of the book. ``best`` is the best occupied slot, -1 when the side is empty."""
+
+    __slots__ = ("best", "occupied", "prices", "sizes", "slot")
+
+    def __init__(self, ladder: _Ladder) -> None:
+        self.prices, self.slot = ladder
+        self.sizes = array("q", bytes(8 * len(ladder.prices)))
+        self.occupied = bytearray(len(ladder.prices))
+        self.best = -1
+
+    def best_price(self) -> Price | None:
+        return self.prices[self.best] if self.best >= 0 else None
+
+    def best_size(self) -> Count:
+        return self.sizes[self.best] if self.best >= 0 else 0
+
+    def levels(self, depth: int | None) -> list[tuple[Price, Count]]:
+        found: list[tuple[Price, Count]] = []
+        slot = self.best
+        while slot >= 0 and (depth is None or len(found) < depth):
+            found.append((self.prices[slot], self.sizes[slot]))
+            slot = self.occupied.rfind(1, 0, slot)
+        return found
+
+
+class OrderBook:
+    """The book of ``ticker``. Prices are YES prices (1e-4 dollars), sizes 0.01 contract.
+
+    ``best_bid``, ``best_ask``: ``Price`` or None for an empty side. ``seq``, ``ts`` (our receipt) and
+    ``ts_event`` (the venue's own time, where given) belong to the last message applied; times are UTC
+    nanoseconds. Written by the two ``apply`` methods only.
+
+    A book starts invalid, becomes valid with a snapshot, and a message that does not fit makes it invalid
+    again. An invalid book shows no levels and refuses deltas; ask ``is_valid`` before reading emptiness
+    as information.
+    """
+
+    best_bid: Price | None
+    best_ask: Price | None
+
+    __slots__ = ("_asks", "_bids", "best_ask", "best_bid", "grid", "seq", "ticker", "ts", "ts_event")
+
+    def __init__(self, ticker: str, grid: PriceGrid) -> None:
+        self.ticker = ticker
+        self.grid = grid
+        self.seq = 0
+        self.ts: Nanos = 0
+        self.ts_event: Nanos | None = None
+        self.invalidate()
+
+    # --- writing -------------------------------------------------------------------------------
+
+    def apply_snapshot(
+        self,
+        bids: Sequence[tuple[Price, Count]],
+        asks: Sequence[tuple[Price, Count]],
+        seq: int,
+        ts: Nanos,
+        ts_event: Nanos | None,
+    ) -> None:
+        """Replace the book by these levels, in any order. A level of size zero is no level.
+
+        Raises ``BookError`` naming the level for a price off the grid or given twice, or a negative size.
+        """
+        new_bids = self._half(_BID, bids)
+        new_asks = self._half(_ASK, asks)
+        self._adopt(new_bids, new_asks)
+        self.seq = seq
+        self.ts = ts
+        self.ts_event = ts_event
+
+    def apply_delta(
+        self, side: BookSide, price: Price, delta: Count, seq: int, ts: Nanos, ts_event: Nanos | None
+    ) -> None:
+        """Change the size at one price by ``delta`` (signed).
+
+        Raises ``BookError`` for a price off the grid, a size that would go negative, or no snapshot yet.
+        """
+        half = self._bids if side is _BID else self._asks
+        try:
+            slot = half.slot[price]
+        except KeyError:
+            expected = self._grid_text() if self.is_valid else "a snapshot before any change"
+            raise self._refuse(f"{side.value} price", format_price(price), expected) from None
+        sizes = half.sizes
+        before = sizes[slot]
+        after = before + delta
+        if after < 0:
+            raise self._refuse(
+                f"{side.value} size at {format_price(price)}",
+                format_count(delta),
+                f"a change that leaves zero or more of the {format_count(before)} there",
+            )
+        try:
+            sizes[slot] = after
+        except OverflowError:
+            expected = "a size of at most 64 bits"
+            raise self._refuse(f"{side.value} size at {format_price(price)}", str(after), expected) from None
+        if not before or not after:
+            half.occupied[slot] = after > 0
+            if slot >= half.best:
+                self._best_moved(half, slot)
+        self.seq = seq
+        self.ts = ts
+        self.ts_event = ts_event
+
+    def regrid(self, grid: PriceGrid) -> None:
+        """The venue changed the market's ticks: keep the levels.
+
+        Raises ``BookError`` when a resting price is off the new grid; the book then waits for a snapshot.
+        """
+        bids, asks = self.levels(_BID), self.levels(_ASK)
+        was_valid = self.is_valid
+        self.grid = grid
+        if was_valid:
+            self._adopt(self._half(_BID, bids), self._half(_ASK, asks))
+
+    def invalidate(self) -> None:
+        """Forget every level and refuse deltas until the next snapshot."""
+        self._adopt(_Half(_NO_LADDER), _Half(_NO_LADDER))
+
+    # --- reading -------------------------------------------------------------------------------
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether a snapshot and everything after it was applied."""
+        return bool(self._bids.prices)
+
+    @property
+    def best_bid_size(self) -> Count:
+        """Contracts at the best bid; 0 when there is no bid."""
+        return self._bids.best_size()
+
+    @property
+    def best_ask_size(self) -> Count:
+        """Contracts at the best ask; 0 when there is no ask."""
+        return self._asks.best_size()
+
+    @property
+    def is_two_sided(self) -> bool:
+        """Whether there is a bid and an ask."""
+        return self.best_bid is not None and self.best_ask is not None
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether the best bid is at or above the best ask (locked counts: it cannot rest on the venue)."""
+        return self.best_bid is not None and self.best_ask is not None and self.best_bid >= self.best_ask
+
+    @property
+    def spread(self) -> Price | None:
+        """Best ask minus best bid; negative when crossed, None when a side is empty."""
+        if self.best_bid is None or self.best_ask is None:
+            return None
+        return self.best_ask - self.best_bid
+
+    @property
+    def mid(self) -> float | None:
+        """Midpoint in dollars as a probability of YES; None when a side is empty."""
+        if self.best_bid is None or self.best_ask is None:
+            return None
+        return (self.best_bid + self.best_ask) / (2 * DOLLAR_PRICE)
+
+    def size_at(self, side: BookSide, price: Price) -> Count:
+        """Contracts resting at a YES price; 0 where nothing rests or nothing can."""
+        half = self._bids if side is _BID else self._asks
+        slot = half.slot.get(price)
+        return 0 if slot is None else half.sizes[slot]
+
+    def levels(self, side: BookSide, depth: int | None = None) -> list[tuple[Price, Count]]:
+        """(YES price, size) of up to ``depth`` levels of one side, best first."""
+        return (self._bids if side is _BID else self._asks).levels(depth)
+
+    def offers(self, outcome: Outcome, depth: int | None = None) -> list[tuple[Price, Count]]:
+        """What can be bought of ``outcome`` now, at that outcome's own price, best (lowest) first."""
+        if outcome is Outcome.YES:
+            return self.levels(_ASK, depth)
+        # Selling YES to a bid at p is buying NO at 1 - p.
+        return [(from_book(_ASK, price)[1], size) for price, size in self.levels(_BID, depth)]
+
+    def bids_for(self, outcome: Outcome, depth: int | None = None) -> list[tuple[Price, Count]]:
+        """What a holder of ``outcome`` can sell to now, at that outcome's own price, best (highest) first."""
+        if outcome is Outcome.YES:
+            return self.levels(_BID, depth)
+        return [(from_book(_ASK, price)[1], size) for price, size in self.levels(_ASK, depth)]
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _half(self, side: BookSide, levels: Sequence[tuple[Price, Count]]) -> _Half:
+        half = _Half(_ladders(self.grid)[side])
+        for number, (price, size) in enumerate(levels):
+            field = f"{side.value}s[{number}]"
+            slot = half.slot.get(price)
+            if slot is None:
+                raise self._refuse(f"{field} price", format_price(price), self._grid_text())
+            if size < 0:
+                raise self._refuse(f"{field} size", format_count(size), "a size of zero or more")
+            if half.occupied[slot]:
+                raise self._refuse(f"{field} price", format_price(price), "each price once")
+            try:
+                half.sizes[slot] = size
+            except OverflowError:
+                raise self._refuse(f"{field} size", str(size), "a size of at most 64 bits") from None
+            half.occupied[slot] = size > 0
+        half.best = half.occupied.rfind(1)
+        return half
+
+    def _best_moved(self, half: _Half, slot: int) -> None:
+        """The level at ``slot``, the best or better, appeared or vanished."""
+        half.best = half.occupied.rfind(1, 0, slot + 1)
+        if half is self._bids:
+            self.best_bid = half.best_price()
+        else:
+            self.best_ask = half.best_price()
+
+    def _adopt(self, bids: _Half, asks: _Half) -> None:
+        self._bids = bids
+        self._asks = asks
+        self.best_bid = bids.best_price()
+        self.best_ask = asks.best_price()
+
+    def _grid_text(self) -> str:
+        steps = (f"{format_price(band.step)} from {format_price(band.start)}" for band in self.grid.ranges)
+        return f"a price on the market's grid (steps of {', '.join(steps)})"
+
+    def _refuse(self, field: str, value: str, expected: str) -> BookError:
+        self.invalidate()
+        return BookError(f"{self.ticker} {field}", value, expected)

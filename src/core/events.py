@@ -1,0 +1,377 @@
+"""Everything that can happen to the engine, as frozen messages.
+
+``ts_recv`` is stamped once, at the edge, by the injected clock, and is the only time decisions may use;
+``ts_event`` is the sender's own time where it gave one. Book prices are YES prices on both sides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from src.core.market import Market
+from src.core.sides import BookSide
+from src.core.units import Cash, Count, Nanos, Price
+
+Levels: TypeAlias = tuple[tuple[Price, Count], ...]
+
+
+# --- market data -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BookSnapshot:
+    """The whole book of a market: YES bids and YES asks, in any order."""
+
+    ticker: str
+    bids: Levels
+    asks: Levels
+    seq: int
+    ts_event: Nanos | None
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class BookDelta:
+    """Size at one YES price of one side changes by ``delta`` (0.01 contract, signed)."""
+
+    ticker: str
+    side: BookSide
+    price: Price
+    delta: Count
+    seq: int
+    ts_event: Nanos | None
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class BookInvalid:
+    """The feed no longer vouches for these markets' books (gap, resubscription, malformed frame)."""
+
+    tickers: tuple[str, ...]
+    reason: str
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class PublicTrade:
+    """Somebody's trade. ``taker_side`` is the book side of the taker's order."""
+
+    ticker: str
+    trade_id: str
+    price: Price
+    count: Count
+    taker_side: BookSide
+    ts_event: Nanos
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class MarketUpdate:
+    """A market as the venue describes it now (listing, refresh)."""
+
+    market: Market
+    ts_recv: Nanos
+
+
+class LifecycleKind(Enum):
+    """Kinds of ``market_lifecycle_v2`` messages that change a known market."""
+
+    ACTIVATED = "activated"
+    DEACTIVATED = "deactivated"
+    CLOSE_DATE_UPDATED = "close_date_updated"
+    DETERMINED = "determined"
+    SETTLED = "settled"
+
+
+@dataclass(frozen=True, slots=True)
+class MarketLifecycle:
+    """A change in a market's life. Absent fields are unchanged."""
+
+    ticker: str
+    kind: LifecycleKind
+    ts_recv: Nanos
+    close_time: Nanos | None = None
+    result: str = ""
+    settlement_value: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeStatus:
+    """``trading_active`` False: orders are refused, cancels may pass; both False: nothing passes."""
+
+    exchange_active: bool
+    trading_active: bool
+    ts_recv: Nanos
+
+
+# --- account -----------------------------------------------------------------------------------
+
+
+class VenueOrderStatus(Enum):
+    """The venue's own order statuses (REST and WebSocket)."""
+
+    RESTING = "resting"
+    CANCELED = "canceled"
+    EXECUTED = "executed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAccepted:
+    """Answer to our create call: the venue holds the order."""
+
+    client_order_id: str
+    order_id: str
+    filled: Count
+    remaining: Count
+    ts_event: Nanos
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRejected:
+    """The venue definitely refused the order; it does not exist."""
+
+    client_order_id: str
+    code: str
+    message: str
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUnknown:
+    """No usable answer: the order may exist. Only the venue's records resolve this."""
+
+    client_order_id: str
+    reason: str
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdate:
+    """The venue's view of one order, from the private feed or from a listing.
+
+    ``remaining`` is 0 once canceled; ``filled`` is cumulative. ``updated_ts`` orders updates.
+    """
+
+    order_id: str
+    client_order_id: str
+    ticker: str
+    side: BookSide
+    price: Price
+    count: Count
+    filled: Count
+    remaining: Count
+    status: VenueOrderStatus
+    updated_ts: Nanos
+    ts_recv: Nanos
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAnswered:
+    """Answer to our cancel call. ``outcome``: "canceled", "not_found" (proves nothing) or "failed"."""
+
+    client_order_id: str
+    outcome: str
+    detail: str
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One of our fills, keyed by ``(trade_id, order_id)``; ``fee`` is the venue's own, net."""
+
+    trade_id: str
+    order_id: str
+    client_order_id: str
+    ticker: str
+    side: BookSide
+    price: Price
+    count: Count
+    fee: Cash
+    is_taker: bool
+    ts_event: Nanos
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class VenuePosition:
+    """Signed position (+ YES, - NO) as the venue reports it, with its own totals."""
+
+    ticker: str
+    count: Count
+    exposure: Cash
+    realized_pnl: Cash
+    fees_paid: Cash
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A settled market that we held. ``value`` is the payout per YES contract (1e-4 dollars)."""
+
+    ticker: str
+    event_ticker: str
+    value: Price
+    revenue: Cash
+    yes_count: Count
+    no_count: Count
+    settled_ts: Nanos
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReport:
+    """The venue's records, read in this order: orders, fills, settlements, positions, balance.
+
+    ``started_ts`` is when the first read began; ``as_of`` is the venue's own freshness stamp. A
+    report is whole or it does not exist: a failed read raises, it never yields an empty list.
+    ``orders`` holds every resting order and those updated since the requested time.
+    """
+
+    orders: tuple[OrderUpdate, ...]
+    fills: tuple[Fill, ...]
+    settlements: tuple[Settlement, ...]
+    positions: tuple[VenuePosition, ...]
+    balance: Cash
+    started_ts: Nanos
+    as_of: Nanos
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFailed:
+    """The venue's records could not be read: exposure is unknown until they can."""
+
+    reason: str
+    ts_recv: Nanos
+
+
+# --- news and weather --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastUpdate:
+    """A forecast of the daily maximum (degF) of the local standard day ``target_date`` (ISO).
+
+    ``lead_days``: days from issue to target. ``issued_ts``: model run; ``ts_event``: first known.
+    """
+
+    series_ticker: str
+    station: str
+    target_date: str
+    source: str
+    lead_days: float
+    tmax_f: float
+    issued_ts: Nanos
+    ts_event: Nanos
+    ts_recv: Nanos
+
+    @property
+    def cause_id(self) -> str:
+        """Identity of this forecast for signals and storage."""
+        return f"forecast:{self.source}:{self.station}:{self.target_date}:{self.issued_ts}"
+
+
+@dataclass(frozen=True, slots=True)
+class DailyMaximum:
+    """The observed maximum (whole degF) of a local standard day; ``final`` when it is the settling one."""
+
+    series_ticker: str
+    station: str
+    date: str
+    tmax_f: int
+    final: bool
+    ts_event: Nanos
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationUpdate:
+    """A temperature reading (degF) at a station."""
+
+    series_ticker: str
+    station: str
+    temp_f: float
+    ts_event: Nanos
+    ts_recv: Nanos
+
+
+# --- control -----------------------------------------------------------------------------------
+
+
+class CommandKind(Enum):
+    """What a person may ask of the running system."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    HALT = "halt"
+    CLEAR_HALT = "clear_halt"
+    FLATTEN = "flatten"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A person's order to the system; ``who`` and ``why`` are stored with the state."""
+
+    kind: CommandKind
+    who: str
+    why: str
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class FeedDown:
+    """A source is not to be trusted. ``feed``: "market", "account", "weather", "news:<name>"."""
+
+    feed: str
+    reason: str
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class FeedUp:
+    """A source is connected and subscribed again."""
+
+    feed: str
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOffset:
+    """Our clock minus the exchange's, in nanoseconds, as last measured."""
+
+    offset: Nanos
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed. Everything periodic in the engine happens on ticks."""
+
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Stop: no new intents, cancel what rests."""
+
+    ts_recv: Nanos
+
+
+MarketData: TypeAlias = BookSnapshot | BookDelta | BookInvalid | PublicTrade | MarketUpdate | MarketLifecycle
+AccountEvent: TypeAlias = (
+    OrderAccepted
+    | OrderRejected
+    | OrderUnknown
+    | OrderUpdate
+    | CancelAnswered
+    | Fill
+    | AccountReport
+    | ReportFailed
+)
+WeatherEvent: TypeAlias = ForecastUpdate | DailyMaximum | ObservationUpdate
+ControlEvent: TypeAlias = Command | FeedDown | FeedUp | ClockOffset | ExchangeStatus | Tick | Shutdown
+Event: TypeAlias = MarketData | AccountEvent | WeatherEvent | ControlEvent

@@ -1,0 +1,69 @@
+"""What a market is: identity, life cycle, strike, grid and fees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from src.core.fees import FeeSchedule
+from src.core.grid import PriceGrid
+from src.core.units import Nanos, Price
+
+
+class MarketStatus(Enum):
+    """Kalshi's market statuses; ``UNKNOWN`` stands for one added since and never trades."""
+
+    INITIALIZED = "initialized"
+    INACTIVE = "inactive"
+    ACTIVE = "active"
+    CLOSED = "closed"
+    DETERMINED = "determined"
+    DISPUTED = "disputed"
+    AMENDED = "amended"
+    FINALIZED = "finalized"
+    UNKNOWN = "unknown"
+
+
+class StrikeKind(Enum):
+    """How the settlement value is compared with the strike."""
+
+    LESS = "less"
+    BETWEEN = "between"
+    GREATER = "greater"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """``LESS``: value < cap. ``GREATER``: value > floor. ``BETWEEN``: floor <= value <= cap."""
+
+    kind: StrikeKind
+    floor: float | None = None
+    cap: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A market as last described by the venue. Times are UTC nanoseconds."""
+
+    ticker: str
+    event_ticker: str
+    series_ticker: str
+    status: MarketStatus
+    open_time: Nanos
+    close_time: Nanos
+    grid: PriceGrid
+    fees: FeeSchedule
+    strike: Strike | None = None
+    title: str = ""
+    exchange_index: int = 0
+    settlement_timer_seconds: int = 0
+    result: str = ""
+    settlement_value: Price | None = None
+    expiration_value: str = ""
+    rules_primary: str = ""
+
+    def is_open(self, now: Nanos) -> bool:
+        """Whether orders are accepted: opening and closing send no message, so the clock decides."""
+        live = self.status in {MarketStatus.ACTIVE, MarketStatus.INITIALIZED}
+        return live and self.open_time <= now < self.close_time

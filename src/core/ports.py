@@ -1,0 +1,132 @@
+"""The ports: what the engine's shell needs from the outside, as Protocols.
+
+Live, paper, demo, backtest and fault simulation differ only in what is plugged in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from src.core.actions import Alert, AuditRecord, CancelOrder, StoredState
+from src.core.book import OrderBook
+from src.core.events import (
+    AccountReport,
+    CancelAnswered,
+    Event,
+    ForecastUpdate,
+    OrderAccepted,
+    OrderRejected,
+    OrderUnknown,
+)
+from src.core.market import Market
+from src.core.signal import OrderIntent, Signal
+from src.core.units import Cash, Count, Nanos
+
+
+class Clock(Protocol):
+    """The only source of time outside the core."""
+
+    def now(self) -> Nanos:
+        """Nanoseconds since the epoch, UTC, in the world's time."""
+
+
+class ApprovedOrder(Protocol):
+    """An intent that passed every risk gate. Only ``execution.risk`` builds one."""
+
+    @property
+    def intent(self) -> OrderIntent:
+        """The order to send."""
+
+    @property
+    def reserved(self) -> Cash:
+        """Its worst-case loss, already reserved."""
+
+
+class MarketFeed(Protocol):
+    """Market and private data as events, reconnecting by itself; feed loss is an event too."""
+
+    def stream(self) -> AsyncIterator[Event]:
+        """Yield events until cancelled."""
+
+
+class OrderGateway(Protocol):
+    """Order entry and the venue's records."""
+
+    async def submit(self, approved: ApprovedOrder) -> OrderAccepted | OrderRejected | OrderUnknown:
+        """Send once. Never raises for a venue's answer or its absence: the outcome says it."""
+
+    async def cancel(self, order: CancelOrder) -> CancelAnswered:
+        """Cancel one order."""
+
+    async def report(self, since: Nanos) -> AccountReport:
+        """Read the venue's records, whole or not at all. Raises ``VenueError``."""
+
+
+class WeatherSource(Protocol):
+    """Forecasts, observations and daily reports as events."""
+
+    def stream(self) -> AsyncIterator[Event]:
+        """Yield events until cancelled."""
+
+
+class Store(Protocol):
+    """The durable store."""
+
+    async def put_intent(self, approved: ApprovedOrder) -> None:
+        """Commit the order's row (PENDING_NEW) before it is sent. Raises if it exists."""
+
+    async def append(self, records: Sequence[AuditRecord]) -> None:
+        """Persist audit records, in order, in one transaction."""
+
+    async def put_forecasts(self, forecasts: Sequence[ForecastUpdate]) -> None:
+        """Keep forecasts as first seen (repetitions are ignored)."""
+
+    async def load(self) -> StoredState:
+        """Everything needed to come back from a crash."""
+
+
+class Notifier(Protocol):
+    """Tells a person. Never raises, never blocks."""
+
+    def send(self, alert: Alert) -> None:
+        """Queue an alert for delivery."""
+
+
+class MarketView(Protocol):
+    """What a strategy may see of the engine's state. Read-only."""
+
+    @property
+    def now(self) -> Nanos:
+        """``ts_recv`` of the event being handled."""
+
+    def market(self, ticker: str) -> Market | None:
+        """A known market."""
+
+    def markets_of(self, event_ticker: str) -> Sequence[Market]:
+        """The known markets of an event, by ticker."""
+
+    def event_tickers(self, series_ticker: str) -> Sequence[str]:
+        """Events of a series with at least one market open now."""
+
+    def book(self, ticker: str) -> OrderBook | None:
+        """The market's book, or None when there is none the feed vouches for."""
+
+    def position(self, ticker: str) -> Count:
+        """Signed position (+ YES, - NO), fills only."""
+
+
+class Strategy(Protocol):
+    """One small class in one file. Pure: its state changes only in ``on_event``."""
+
+    @property
+    def name(self) -> str:
+        """The strategy's name in configuration, journal and metrics."""
+
+    def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
+        """React to an event the engine has already applied."""
+
+    def fair_probability(self, view: MarketView, ticker: str) -> float | None:
+        """Current probability of YES, for thesis exits; None when it has no opinion."""
+
+

@@ -1,0 +1,1 @@
+"""Postgres: models, store (write-ahead intents, journal), embedded server."""

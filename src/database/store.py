@@ -1,0 +1,213 @@
+"""The durable store: every order is a committed row before it is sent, every audit record is kept.
+
+Writes go through asyncpg directly: one order costs 0.35 ms to commit with fsync on, against 1.0 ms through
+SQLAlchemy Core (p50, both measured with ``benchmarks``' machine idle). Orders have a connection of their
+own, so that a long batch of records never delays one. Reads go through SQLAlchemy's engine.
+
+There is one writer. ``lock`` takes a PostgreSQL advisory lock for life and a fencing number; every write
+checks the number in its own transaction, so an instance that was frozen or cut off while another took
+over can write nothing more, and therefore send nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from src.core.actions import AuditRecord, OrderStatus, StoredState
+from src.core.errors import ConfigError
+from src.core.events import ForecastUpdate
+from src.core.ports import ApprovedOrder
+from src.database import migrate, readers, statements
+from src.database.connection import connect, create_engine
+from src.database.errors import DatabaseUnavailable, DuplicateOrder, FencedOut
+from src.database.ledger import Ledger
+from src.database.readers import JournalEntry
+from src.database.rows import control_row, forecast_row, journal_row, order_row, table_writes
+from src.database.statements import FENCE, Statement
+
+LOCK_WAIT_MS = 2_000
+_TAKEN_OVER = "another instance has taken over this database: this one writes and sends nothing more"
+_OUTAGES = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+
+
+class PostgresStore:
+    """Implements ``core.ports.Store``. Open with ``open``; ``lock`` before trading; ``close`` at the end.
+
+    A failed write raises ``DatabaseUnavailable`` and is not tried again here: the next call connects anew.
+    """
+
+    def __init__(self, url: str, schema: str, engine: AsyncEngine, fence: str) -> None:
+        self._url = url
+        self._schema = schema
+        self._engine = engine
+        self._fence = fence
+        self._orders = _Link(url, schema)
+        self._records = _Link(url, schema)
+        self._lock_name = ""
+        self._lock_holder: asyncpg.Connection[Any] | None = None
+
+    @classmethod
+    async def open(cls, url: str, schema: str) -> Self:
+        """Bring the schema's tables up to date and connect.
+
+        Raises ``ConfigError`` naming DATABASE_URL and the mend, never the password.
+        """
+        await migrate.upgrade(url, schema)
+        connection = await connect(url, schema)
+        try:
+            first = statements.CONTROL_ONCE
+            await connection.execute(first.sql, *first.arguments(control_row(FENCE, "0", 0)))
+            fence = await connection.fetchval(statements.HOLD_FENCE)
+        finally:
+            await connection.close()
+        return cls(url, schema, create_engine(url, schema), fence)
+
+    async def close(self) -> None:
+        """Close every connection; the lock goes with its own."""
+        await self._orders.close()
+        await self._records.close()
+        if self._lock_holder is not None:
+            await self._lock_holder.close()
+        await self._engine.dispose()
+
+    async def lock(self, name: str) -> int:
+        """Become the one writer of this schema; returns the fencing number, higher than any before.
+
+        Waits ``LOCK_WAIT_MS`` for a predecessor that is just going. Raises ``ConfigError`` if one stays.
+        """
+        self._lock_name = name
+        self._lock_holder = await self._take_lock()
+        if self._lock_holder is None:
+            raise ConfigError(
+                f"another instance is running with this database (schema {self._schema!r}): stop it first"
+            )
+        self._fence = await self._lock_holder.fetchval(statements.TAKE_FENCE)
+        return int(self._fence)
+
+    async def put_intent(self, approved: ApprovedOrder) -> None:
+        """Commit the order's row (PENDING_NEW) before it is sent.
+
+        Raises ``DuplicateOrder`` if the order or its (signal, attempt) exists, ``FencedOut`` if another
+        instance took over, ``DatabaseUnavailable`` if the row may not be there. Never send after any of them.
+        """
+        intent = approved.intent
+        row = order_row(intent, OrderStatus.PENDING_NEW, approved.reserved, intent.created_ts)
+        arguments = statements.PUT_ORDER.arguments({**row, FENCE: self._fence})
+        async with self._orders.use() as connection:
+            try:
+                put = await connection.fetchval(statements.PUT_ORDER.sql, *arguments)
+            except asyncpg.UniqueViolationError:
+                known = f"order {intent.client_order_id}, signal {intent.signal_id}, attempt {intent.attempt}"
+                raise DuplicateOrder(f"{known}: it exists already") from None
+        if put is None:
+            raise FencedOut(_TAKEN_OVER)
+
+    async def append(self, records: Sequence[AuditRecord]) -> None:
+        """Persist audit records, in order, in one transaction: their tables and a journal line each."""
+        writes: dict[Statement, list[tuple[Any, ...]]] = {}
+        for record in records:
+            for statement, row in table_writes(record):
+                writes.setdefault(statement, []).append(statement.arguments(row))
+        if records:
+            journal = statements.JOURNAL
+            writes[journal] = [journal.arguments(journal_row(record)) for record in records]
+        await self._write(writes)
+
+    async def put_forecasts(self, forecasts: Sequence[ForecastUpdate]) -> None:
+        """Keep forecasts as first seen (repetitions are ignored)."""
+        statement = statements.FORECAST
+        rows = [statement.arguments(forecast_row(forecast)) for forecast in forecasts]
+        await self._write({statement: rows} if rows else {})
+
+    async def load(self) -> StoredState:
+        """Everything needed to come back from a crash. Statuses are as stored; live ones are doubtful."""
+        return await readers.read_state(self._engine)
+
+    async def ledger(self) -> Ledger:
+        """Orders, fills, positions and cash from the tables, to hold against the exchange's."""
+        return await readers.read_ledger(self._engine)
+
+    async def status(self) -> dict[str, Any]:
+        """State, positions, live orders, today's profit and the last signs of life, for people."""
+        return await readers.read_status(self._engine)
+
+    async def journal(self, after: int = 0, limit: int = 1_000) -> tuple[JournalEntry, ...]:
+        """A page of the journal: up to ``limit`` records after place ``after``."""
+        return await readers.read_journal(self._engine, after, limit)
+
+    async def _write(self, writes: dict[Statement, list[tuple[Any, ...]]]) -> None:
+        if not writes:
+            return
+        async with self._records.use() as connection:
+            await self._keep_lock()
+            async with connection.transaction():
+                if await connection.fetchval(statements.HOLD_FENCE) != self._fence:
+                    raise FencedOut(_TAKEN_OVER)
+                for statement, rows in writes.items():
+                    await connection.executemany(statement.sql, rows)
+
+    async def _keep_lock(self) -> None:
+        """Take the lock again if the server dropped us. The fence tells whether somebody came between."""
+        if self._lock_holder is not None and self._lock_holder.is_closed():
+            holder = await self._take_lock()
+            if holder is None:
+                raise FencedOut(_TAKEN_OVER)
+            self._lock_holder = holder
+
+    async def _take_lock(self) -> asyncpg.Connection[Any] | None:
+        """A connection that holds the lock, or None when another keeps it."""
+        connection = await connect(self._url, self._schema)
+        try:
+            await connection.execute(f"SET lock_timeout = '{LOCK_WAIT_MS}ms'")
+            key = f"{self._schema}:{self._lock_name}"
+            await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", key)
+        except BaseException as error:
+            await connection.close()
+            if isinstance(error, asyncpg.LockNotAvailableError):
+                return None
+            raise
+        return connection
+
+
+class _Link:
+    """One asyncpg connection, used by one caller at a time, made anew after it broke."""
+
+    def __init__(self, url: str, schema: str) -> None:
+        self._url = url
+        self._schema = schema
+        self._busy = asyncio.Lock()
+        self._connection: asyncpg.Connection[Any] | None = None
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """The connection; outages become ``DatabaseUnavailable``."""
+        async with self._busy:
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await connect(self._url, self._schema)
+                yield self._connection
+            except (*_OUTAGES, ConfigError) as error:
+                if self._connection is not None:
+                    self._connection.terminate()
+                    self._connection = None
+                raise DatabaseUnavailable(
+                    f"the database does not answer: {error or type(error).__name__}"
+                ) from error
+
+    async def close(self) -> None:
+        """Close the connection; a later ``use`` opens another."""
+        if self._connection is not None:
+            await self._connection.close()

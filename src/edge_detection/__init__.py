@@ -1,0 +1,1 @@
+"""Strategies: events in, signals out. Pure."""

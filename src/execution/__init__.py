@@ -1,0 +1,1 @@
+"""Engine, orders, portfolio, risk, sizing, reconciliation (pure) and the async executor."""

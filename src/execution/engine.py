@@ -1,0 +1,363 @@
+"""The engine: ``handle(event) -> actions``. Synchronous, pure, and the only holder of trading state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from src.core.actions import (
+    AccountMarked,
+    Alert,
+    AuditRecord,
+    CancelOrder,
+    Noted,
+    OrderStatus,
+    RequestReport,
+    RequestSnapshot,
+    Severity,
+    StoredState,
+    TradingState,
+)
+from src.core.book import OrderBook
+from src.core.events import (
+    AccountReport,
+    BookDelta,
+    BookInvalid,
+    BookSnapshot,
+    CancelAnswered,
+    ClockOffset,
+    Command,
+    CommandKind,
+    DailyMaximum,
+    Event,
+    ExchangeStatus,
+    FeedDown,
+    FeedUp,
+    Fill,
+    ForecastUpdate,
+    LifecycleKind,
+    MarketLifecycle,
+    MarketUpdate,
+    ObservationUpdate,
+    OrderAccepted,
+    OrderRejected,
+    OrderUnknown,
+    OrderUpdate,
+    PublicTrade,
+    ReportFailed,
+    Shutdown,
+    Tick,
+)
+from src.core.market import Market
+from src.core.ports import Strategy
+from src.core.signal import Purpose
+from src.core.units import MINUTE, Cash, Count, Nanos
+from src.execution.desk import Desk
+from src.execution.exits import liquidation_value
+from src.execution.ledger import Ledger
+from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
+from src.execution.market_state import MarketState
+from src.execution.orders import LIVE
+from src.execution.risk import Approved
+from src.execution.trading_state import TradingControl
+
+Action: TypeAlias = Approved | CancelOrder | RequestReport | RequestSnapshot | Alert | AuditRecord
+
+_STRATEGY_EVENTS = (
+    BookSnapshot,
+    BookDelta,
+    BookInvalid,
+    FeedDown,
+    FeedUp,
+    PublicTrade,
+    MarketUpdate,
+    MarketLifecycle,
+    ForecastUpdate,
+    DailyMaximum,
+    ObservationUpdate,
+    Tick,
+)
+_MARK_INTERVAL: Nanos = MINUTE
+_NORMAL = (TradingState.ACTIVE, "system", "reconciled", None)
+
+
+class Engine:
+    """All trading state. One event in, the actions it calls for out; only the order of events counts."""
+
+    def __init__(
+        self,
+        strategies: Sequence[Strategy],
+        limits: RiskLimits,
+        policy: ReconcilePolicy,
+        exits: dict[str, ExitPolicy],
+    ) -> None:
+        self._strategies = strategies
+        self._policy = policy
+        self.markets = MarketState()
+        self.ledger = Ledger(self.markets, policy)
+        self.control = TradingControl(limits)
+        self.desk = Desk(self, self.markets, self.ledger, self.control, limits, exits)
+        self.clock_offset: Nanos | None = None
+        self._now: Nanos = 0
+        self._report_pending = False
+        self._next_report: Nanos = 0
+        self._resume_as: tuple[TradingState, str, str, Nanos | None] = _NORMAL
+        self._last_values: dict[str, Cash] = {}
+        self._next_mark: Nanos = 0
+        self.stopping = False
+
+    # --- what strategies see (MarketView) ------------------------------------------------------
+
+    @property
+    def now(self) -> Nanos:
+        """``ts_recv`` of the event being handled."""
+        return self._now
+
+    def market(self, ticker: str) -> Market | None:
+        """A known market."""
+        return self.markets.market(ticker)
+
+    def markets_of(self, event_ticker: str) -> Sequence[Market]:
+        """Known markets of an event."""
+        return self.markets.markets_of(event_ticker)
+
+    def event_tickers(self, series_ticker: str) -> Sequence[str]:
+        """Events of a series with a market open now."""
+        return self.markets.event_tickers(series_ticker, self._now)
+
+    def book(self, ticker: str) -> OrderBook | None:
+        """A book the feed vouches for."""
+        return self.markets.book(ticker)
+
+    def position(self, ticker: str) -> Count:
+        """Signed contracts held."""
+        return self.ledger.portfolio.count(ticker)
+
+    def fair_yes(self, strategy_name: str, ticker: str) -> float | None:
+        """The strategy's current probability of YES, or None."""
+        for strategy in self._strategies:
+            if strategy.name == strategy_name:
+                return strategy.fair_probability(self, ticker)
+        return None
+
+    # --- life ----------------------------------------------------------------------------------
+
+    def start(self, stored: StoredState, now: Nanos) -> list[Action]:
+        """Come back from the store; nothing is traded before the venue's records were compared."""
+        self._now = now
+        self.ledger.restore(stored, now)
+        entries = [
+            order.intent.created_ts
+            for order in self.ledger.orders
+            if order.intent.purpose is Purpose.ENTRY and not order.external
+        ]
+        self.control.restore(stored.values, entries)
+        self.desk.restore(stored)
+        if stored.state is TradingState.HALTED or (
+            stored.state is TradingState.REDUCING and (stored.state_until is None or stored.state_until > now)
+        ):
+            self._resume_as = (stored.state, stored.state_who, stored.state_why, stored.state_until)
+        out: list[Action] = [*self.control.set_state(TradingState.RECONCILING, "system", "start", now)]
+        return self._one_report_at_a_time([*out, *self._ask("start")])
+
+    def handle(self, event: Event) -> list[Action]:
+        """Apply one event and return what it calls for, in order."""
+        self._now = max(self._now, event.ts_recv)
+        out = self._apply(event)
+        if isinstance(event, _STRATEGY_EVENTS):
+            for strategy in self._strategies:
+                for signal in strategy.on_event(self, event):
+                    out += self.desk.consider(signal)
+        if isinstance(event, Tick):
+            out += self._on_tick()
+        return self._one_report_at_a_time(out)
+
+    def equity(self) -> Cash:
+        """Cash plus what the open positions would fetch now (last valid mark where a book is in doubt)."""
+        return self.ledger.portfolio.cash + self._liquidation()
+
+    # --- applying ------------------------------------------------------------------------------
+
+    def _apply(self, event: Event) -> list[Action]:
+        match event:
+            case BookSnapshot() | BookDelta() | BookInvalid() | MarketUpdate() | ExchangeStatus():
+                complaint = self.markets.apply(event)
+                if complaint is None:
+                    return []
+                ticker = event.ticker if isinstance(event, BookSnapshot | BookDelta) else ""
+                note = Noted("bad_book", {"ticker": ticker, "complaint": complaint}, self._now)
+                return [note, RequestSnapshot((ticker,))]
+            case MarketLifecycle():
+                self.markets.apply(event)
+                held = self.position(event.ticker) != 0
+                return self._ask("settlement") if event.kind is LifecycleKind.SETTLED and held else []
+            case FeedDown() | FeedUp():
+                return self._feed(event)
+            case ClockOffset():
+                self.clock_offset = event.offset
+            case Command():
+                return self._command(event)
+            case Shutdown():
+                self.stopping = True
+                return self._cancel_all()
+            case _:
+                return self._account(event)
+        return []
+
+    def _account(self, event: Event) -> list[Action]:
+        ledger = self.ledger
+        out: list[Action] = []
+        match event:
+            case OrderAccepted():
+                out += ledger.accepted(event)
+                if self.stopping or self.control.state is TradingState.HALTED:
+                    out += self._cancel_all()
+            case OrderRejected():
+                out += ledger.rejected(event)
+            case OrderUnknown():
+                out += ledger.unknown(event)
+            case OrderUpdate():
+                out += ledger.updated(event)
+            case CancelAnswered():
+                out += ledger.cancel_answered(event)
+            case Fill():
+                out += ledger.filled(event)
+            case AccountReport():
+                out += self._report(event)
+            case ReportFailed():
+                self._report_pending = False
+                self._next_report = self._now + self._policy.retry_after
+                text = f"the exchange's records cannot be read: {event.reason}"
+                out.append(Alert(Severity.WARNING, "report_failed", text, self._now))
+        for ticker, pnl in ledger.closed:
+            out += self.control.on_closed(pnl, self._now)
+            self.desk.position_closed(ticker)
+        ledger.closed.clear()
+        return out
+
+    def _report(self, report: AccountReport) -> list[Action]:
+        self._report_pending = False
+        before = self.ledger.external_cash
+        records, mismatches, open_questions = self.ledger.apply_report(report)
+        out: list[Action] = [*records]
+        if self.ledger.external_cash != before:
+            out += self.control.adjust_day_start(self.ledger.external_cash - before, self._now)
+        wait = self._policy.retry_after if open_questions else self._policy.interval
+        self._next_report = self._now + wait
+        if mismatches:
+            why = "; ".join(mismatches)
+            return [
+                *out,
+                *self.control.set_state(TradingState.HALTED, "reconcile", why, self._now),
+                *self._cancel_all(),
+            ]
+        if self.control.state is TradingState.RECONCILING and not open_questions:
+            state, who, why, until = self._resume_as
+            out += self.control.set_state(state, who, why, self._now, until)
+            self._resume_as = _NORMAL
+            out += self.control.mark_equity(self.equity(), self._now)
+        return out
+
+    def _feed(self, event: FeedDown | FeedUp) -> list[Action]:
+        self.markets.apply(event)
+        if isinstance(event, FeedDown):
+            note = Noted("feed_down", {"feed": event.feed, "reason": event.reason}, self._now)
+            text = f"{event.feed} feed is down: {event.reason}"
+            return [note, Alert(Severity.WARNING, f"feed:{event.feed}", text, self._now)]
+        out: list[Action] = [Noted("feed_up", {"feed": event.feed}, self._now)]
+        # Private messages carry no sequence: after a reconnect only the records tell what was missed.
+        return [*out, *self._ask("reconnect")] if event.feed == "market" else out
+
+    def _command(self, command: Command) -> list[Action]:
+        control, who, why = self.control, command.who, command.why
+        match command.kind:
+            case CommandKind.HALT:
+                return [*control.set_state(TradingState.HALTED, who, why, self._now), *self._cancel_all()]
+            case CommandKind.CLEAR_HALT:
+                return [*control.clear_halt(who, why, self._now), *self._ask("halt cleared")]
+            case CommandKind.PAUSE:
+                return [*control.set_state(TradingState.REDUCING, who, why, self._now)]
+            case CommandKind.RESUME if control.state is TradingState.REDUCING:
+                return [*control.set_state(TradingState.ACTIVE, who, why, self._now)]
+            case CommandKind.FLATTEN:
+                self.desk.flatten_all()
+        return []
+
+    # --- time ----------------------------------------------------------------------------------
+
+    def _on_tick(self) -> list[Action]:
+        out: list[Action] = [*self.control.on_time(self._now)]
+        if self.ledger.report_ts is not None:
+            out += self.desk.exits()
+        if self._now >= self._next_report or self.ledger.overdue(self._now):
+            out += self._ask("periodic")
+        if self._now >= self._next_mark and self.ledger.report_ts is not None:
+            self._next_mark = self._now + _MARK_INTERVAL
+            out += self._mark()
+        return out
+
+    def _mark(self) -> list[Action]:
+        halted = self.control.state is TradingState.HALTED
+        out: list[Action] = [*self.control.mark_equity(self.equity(), self._now)]
+        if self.control.state is TradingState.HALTED and not halted:
+            out += self._cancel_all()
+        ledger = self.ledger
+        mark = AccountMarked(
+            cash=ledger.portfolio.cash,
+            liquidation=self._liquidation(),
+            at_risk=ledger.portfolio.at_risk() + ledger.orders.reserved(),
+            open_positions=sum(1 for _ in ledger.portfolio.open_positions()),
+            day=self.control.day,
+            day_pnl=self.control.day_pnl,
+            ts=self._now,
+        )
+        return [*out, mark]
+
+    def _liquidation(self) -> Cash:
+        total = 0
+        for position in self.ledger.portfolio.open_positions():
+            book = self.markets.book(position.ticker)
+            if book is not None and book.is_two_sided and not book.is_crossed:
+                value, _ = liquidation_value(
+                    book.bids_for(position.outcome), position.size, self.markets.fees(position.ticker)
+                )
+                self._last_values[position.ticker] = value
+            # Before the first usable book a position is carried at cost: unknown is not worthless.
+            total += self._last_values.get(position.ticker, position.cost)
+        return total
+
+    # --- helpers -------------------------------------------------------------------------------
+
+    def _ask(self, reason: str) -> list[Action]:
+        return [self.ledger.request(reason, self._now)]
+
+    def _one_report_at_a_time(self, actions: list[Action]) -> list[Action]:
+        """Drop requests while an answer is under way: what it leaves open is asked again on a tick."""
+        out: list[Action] = []
+        for action in actions:
+            if isinstance(action, RequestReport):
+                if self._report_pending:
+                    continue
+                self._report_pending = True
+            out.append(action)
+        return out
+
+    def _cancel_all(self) -> list[Action]:
+        out: list[Action] = []
+        for order in self.ledger.orders.live():
+            if (
+                order.status in LIVE - {OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL}
+                and order.order_id
+            ):
+                out += self.cancel(order.intent.client_order_id)
+        return out
+
+    def cancel(self, client_order_id: str) -> list[Action]:
+        """Cancel one live order of ours."""
+        order = self.ledger.orders.get(client_order_id)
+        if order is None or not order.is_live or order.external:
+            return []
+        self.ledger.orders.move(order, OrderStatus.PENDING_CANCEL, self._now)
+        intent = order.intent
+        call = CancelOrder(client_order_id, order.order_id, intent.ticker, intent.exchange_index)
+        return [order.changed(self._now), call]

@@ -1,0 +1,299 @@
+"""Our account: orders, positions and cash, kept from events and held against the venue's records."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from src.core.actions import (
+    Alert,
+    AuditRecord,
+    ControlValue,
+    FillApplied,
+    LedgerOpened,
+    Noted,
+    OrderStatus,
+    Reconciled,
+    RequestReport,
+    SettlementApplied,
+    Severity,
+    StoredState,
+)
+from src.core.events import (
+    AccountReport,
+    CancelAnswered,
+    Fill,
+    OrderAccepted,
+    OrderRejected,
+    OrderUnknown,
+    OrderUpdate,
+    Settlement,
+)
+from src.core.signal import Purpose
+from src.core.units import CENT_PRICE, SECOND, Cash, Nanos, format_cash, format_count
+from src.execution import reconcile
+from src.execution.limits import ReconcilePolicy
+from src.execution.market_state import MarketState
+from src.execution.orders import Order, OrderRegister
+from src.execution.portfolio import Portfolio
+
+Output: TypeAlias = list[AuditRecord | Alert | RequestReport]
+CENT_CASH: Cash = CENT_PRICE * 100
+
+
+class Ledger:
+    """Applies account events once each, and says what changed as audit records."""
+
+    def __init__(self, markets: MarketState, policy: ReconcilePolicy) -> None:
+        self._markets = markets
+        self._policy = policy
+        self.orders = OrderRegister()
+        self.portfolio = Portfolio()
+        self.opening_ts: Nanos | None = None
+        self.report_ts: Nanos | None = None
+        self.closed: list[tuple[str, Cash]] = []
+        self._last_fill_ts: Nanos = 0
+        self._fill_ts: dict[str, Nanos] = {}
+        self._position_doubts: set[str] = set()
+        self._cash_doubt: Cash | None = None
+        self.external_cash: Cash = 0
+
+    # --- start ---------------------------------------------------------------------------------
+
+    def restore(self, stored: StoredState, now: Nanos) -> None:
+        """Rebuild orders, positions and cash from the store."""
+        if stored.opening_cash is not None:
+            self.portfolio.open_ledger(stored.opening_cash)
+            self.opening_ts = stored.opening_ts
+        for key, value in sorted(stored.values.items()):
+            if key.startswith("opening_position:"):
+                event, count, cost = value.split("|")
+                self.portfolio.adopt_position(
+                    key.removeprefix("opening_position:"), event, int(count), int(cost), self.opening_ts or 0
+                )
+        filled: dict[str, int] = {}
+        for fill in stored.fills:
+            filled[fill.client_order_id] = filled.get(fill.client_order_id, 0) + fill.count
+        for row in stored.orders:
+            fees = self._markets.fees(row.intent.ticker)
+            self.orders.restore(row, filled.get(row.intent.client_order_id, 0), fees, now)
+        timeline: list[tuple[Nanos, int, Fill | Settlement]] = [
+            (fill.ts_event, 0, fill) for fill in stored.fills
+        ]
+        timeline += [(paid.settled_ts, 1, paid) for paid in stored.settlements]
+        for _, _, item in sorted(timeline, key=lambda entry: entry[:2]):
+            if isinstance(item, Fill):
+                order = self.orders.get(item.client_order_id, item.order_id)
+                strategy = order.intent.strategy if order else "external"
+                self.portfolio.apply_fill(item, self._markets.event_of(item.ticker), strategy)
+            else:
+                self.portfolio.settle(item)
+        self.external_cash = int(stored.values.get("external_cash", "0"))
+        self.portfolio.adjust_cash(self.external_cash)
+
+    # --- single events -------------------------------------------------------------------------
+
+    def accepted(self, event: OrderAccepted) -> Output:
+        """The venue holds our order."""
+        order = self._own(event.client_order_id)
+        self.orders.accept(order, event.order_id, event.filled, event.remaining, event.ts_recv)
+        return [order.changed(event.ts_recv)]
+
+    def rejected(self, event: OrderRejected) -> Output:
+        """The venue definitely refused our order."""
+        order = self._own(event.client_order_id)
+        if order.status is OrderStatus.PENDING_NEW:
+            self.orders.move(order, OrderStatus.REJECTED, event.ts_recv, f"{event.code}: {event.message}")
+        return [order.changed(event.ts_recv)]
+
+    def unknown(self, event: OrderUnknown) -> Output:
+        """No usable answer: keep the reserve, ask the venue's records."""
+        order = self._own(event.client_order_id)
+        if order.status is not OrderStatus.PENDING_NEW:
+            return [order.changed(event.ts_recv)]  # private news already resolved it
+        self.orders.move(order, OrderStatus.UNKNOWN, event.ts_recv, event.reason)
+        text = f"{order.intent.ticker}: outcome of an order is unknown ({event.reason}); asking the exchange"
+        return [
+            order.changed(event.ts_recv),
+            Alert(Severity.WARNING, "order_unknown", text, event.ts_recv),
+            self.request("unknown order", event.ts_recv),
+        ]
+
+    def updated(self, event: OrderUpdate) -> Output:
+        """The venue's view of an order, ours or not."""
+        order = self.orders.get(event.client_order_id, event.order_id)
+        if order is None:
+            return self._adopt(event)
+        return [order.changed(event.ts_recv)] if self.orders.apply_update(order, event) else []
+
+    def cancel_answered(self, event: CancelAnswered) -> Output:
+        """A 404 on a cancel proves nothing: only the records tell."""
+        order = self._own(event.client_order_id)
+        if order.status is not OrderStatus.PENDING_CANCEL:
+            return []
+        if event.outcome == "canceled":
+            self.orders.move(order, OrderStatus.CANCELED, event.ts_recv, "canceled")
+            return [order.changed(event.ts_recv)]
+        self.orders.move(order, OrderStatus.UNKNOWN, event.ts_recv, f"cancel {event.outcome}: {event.detail}")
+        return [order.changed(event.ts_recv), self.request(f"cancel {event.outcome}", event.ts_recv)]
+
+    def filled(self, fill: Fill) -> Output:
+        """Book a fill, whenever and however often it comes."""
+        if self.portfolio.has_fill(fill.trade_id, fill.order_id):
+            return []
+        if self.opening_ts is None or fill.ts_event < self.opening_ts:
+            return []  # part of the position and cash that the ledger was opened with
+        order = self.orders.get(fill.client_order_id, fill.order_id)
+        if order is None and self._may_be_ours(fill):
+            return [self.request("fill before acknowledgement", fill.ts_recv)]
+        strategy = order.intent.strategy if order else "external"
+        if order is not None:
+            self.orders.apply_fill(order, fill)
+        before = self.portfolio.get(fill.ticker)
+        had = before.count if before else 0
+        position, realized = self.portfolio.apply_fill(fill, self._markets.event_of(fill.ticker), strategy)
+        self._fill_ts[fill.ticker] = self._last_fill_ts = fill.ts_recv
+        if had and position.count * had <= 0:
+            self.closed.append((fill.ticker, position.realized if not position.count else realized))
+        trace = order.intent.trace_id if order else f"external:{fill.order_id}"
+        out: Output = [FillApplied(fill, strategy, trace, realized, fill.ts_recv)]
+        out.append(position.changed(fill.ts_recv))
+        if order is not None:
+            out.append(order.changed(fill.ts_recv))
+        else:
+            text = (
+                f"{fill.ticker}: a fill of {format_count(fill.count)} contracts that is not ours was booked"
+            )
+            out.append(Alert(Severity.WARNING, "external_fill", text, fill.ts_recv))
+        return out
+
+    # --- the venue's records -------------------------------------------------------------------
+
+    def request(self, reason: str, now: Nanos) -> RequestReport:
+        """Ask for the venue's records from before every open question."""
+        return RequestReport(reason, reconcile.since(now, self.report_ts, self.orders, self._policy))
+
+    def apply_report(self, report: AccountReport) -> tuple[Output, list[str], bool]:
+        """Hold the ledger against a whole report.
+
+        Returns (records, mismatches seen twice, whether questions remain open).
+        """
+        out: Output = self._open_ledger(report) if self.opening_ts is None else []
+        adopted = [update.order_id for update in reconcile.find_foreign(report, self.orders)]
+        for update in report.orders:
+            out += self.updated(update)
+        for fill in report.fills:
+            out += self.filled(fill)
+        for settlement in report.settlements:
+            out += self._settled(settlement)
+        absences = reconcile.find_absences(self.orders.live(), report, self._policy)
+        for order in absences.never_arrived:
+            self.orders.move(order, OrderStatus.REJECTED, report.ts_recv, "never arrived at the exchange")
+            out.append(order.changed(report.ts_recv))
+        confirmed = [
+            f"order {order.order_id or order.intent.client_order_id} is lost" for order in absences.lost
+        ]
+        confirmed += self._compare(report, out)
+        self.report_ts = report.started_ts
+        out.append(Reconciled(tuple(confirmed), tuple(adopted), report.ts_recv))
+        open_questions = absences.waiting or any(
+            order.status in {OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW} for order in self.orders.live()
+        )
+        return [record for record in out if not isinstance(record, RequestReport)], confirmed, open_questions
+
+    def _compare(self, report: AccountReport, out: Output) -> list[str]:
+        moving = {order.intent.ticker for order in self.orders.live()}
+        moving |= {
+            ticker for ticker, ts in self._fill_ts.items() if ts + self._policy.grace > report.started_ts
+        }
+        lines = reconcile.compare_positions(report, self.portfolio, frozenset(moving))
+        confirmed = [line for line in lines if line in self._position_doubts]
+        self._position_doubts = set(lines)
+        if moving or lines:
+            self._cash_doubt = None
+            return confirmed
+        difference = reconcile.compare_cash(report, self.portfolio.cash)
+        if difference and difference == self._cash_doubt:
+            # Deposits, withdrawals and interest are the owner's business: book them, say so.
+            self.portfolio.adjust_cash(difference)
+            self.external_cash += difference
+            line = reconcile.describe_cash(difference)
+            out.append(ControlValue("external_cash", str(self.external_cash), report.ts_recv))
+            out.append(
+                Alert(Severity.WARNING, "external_cash", f"booked as external, {line}", report.ts_recv)
+            )
+            difference = 0
+        self._cash_doubt = difference or None
+        return confirmed
+
+    def _open_ledger(self, report: AccountReport) -> Output:
+        self.opening_ts = report.as_of
+        self.portfolio.open_ledger(report.balance)
+        out: Output = [LedgerOpened(report.balance, report.as_of)]
+        for held in report.positions:
+            if held.count:
+                event = self._markets.event_of(held.ticker)
+                position = self.portfolio.adopt_position(
+                    held.ticker, event, held.count, held.exposure, report.ts_recv
+                )
+                value = f"{event}|{held.count}|{held.exposure}"
+                out.append(ControlValue(f"opening_position:{held.ticker}", value, report.ts_recv))
+                out.append(position.changed(report.ts_recv))
+        return out
+
+    def _settled(self, settlement: Settlement) -> Output:
+        opened = self.opening_ts if self.opening_ts is not None else settlement.settled_ts
+        held = self.portfolio.get(settlement.ticker)
+        if held is None or settlement.settled_ts < opened or self.portfolio.has_settlement(settlement):
+            return []
+        size, strategy = held.count, held.strategy
+        position, revenue, pnl = self.portfolio.settle(settlement)
+        ts = settlement.ts_recv
+        if size:
+            self.closed.append((settlement.ticker, position.realized))
+        out: Output = [SettlementApplied(settlement, strategy, pnl, ts), position.changed(ts)]
+        if abs(revenue - settlement.revenue) >= CENT_CASH:
+            text = (
+                f"{settlement.ticker}: exchange paid {format_cash(settlement.revenue)}, "
+                f"the ledger's position of {format_count(size)} comes to {format_cash(revenue)}"
+            )
+            out.append(Alert(Severity.CRITICAL, "settlement_mismatch", text, ts))
+        return out
+
+    def _adopt(self, update: OrderUpdate) -> Output:
+        order = self.orders.adopt(
+            update, self._markets.event_of(update.ticker), self._markets.fees(update.ticker)
+        )
+        if not order.is_live:
+            # An ended order from before the ledger: its fills, if any count, come by themselves.
+            return [Noted("external_order_ended", {"order_id": update.order_id}, update.ts_recv)]
+        text = f"{update.ticker}: order {update.order_id} at the exchange is not ours; adopted as external"
+        return [
+            order.changed(update.ts_recv),
+            Alert(Severity.WARNING, "external_order", text, update.ts_recv),
+        ]
+
+    def _may_be_ours(self, fill: Fill) -> bool:
+        return any(
+            order.intent.ticker == fill.ticker and order.intent.side is fill.side and not order.order_id
+            for order in self.orders.live()
+        )
+
+    def _own(self, client_order_id: str) -> Order:
+        order = self.orders.get(client_order_id)
+        if order is None:
+            raise AssertionError(f"answer for an order that was never sent: {client_order_id}")
+        return order
+
+    def has_entry_working(self, ticker: str) -> bool:
+        """Whether an entry order of ours may still trade in this market."""
+        return any(
+            order.intent.ticker == ticker and order.intent.purpose is Purpose.ENTRY and order.is_live
+            for order in self.orders.live()
+        )
+
+    def overdue(self, now: Nanos, patience: Nanos = 5 * SECOND) -> bool:
+        """Whether some order has waited too long for its outcome or its fills."""
+        return any(
+            (order.status is OrderStatus.UNKNOWN or not order.is_live) and now - order.changed_ts >= patience
+            for order in self.orders.live()
+        )

@@ -1,0 +1,271 @@
+"""Orders as we know them: one table of transitions, and reserves that hold until fills account for them.
+
+"No answer" is a state (``UNKNOWN``), not a failure. A fill after a cancel is legal; a fill reported
+before the order's acknowledgement is legal; anything the table does not name is an assertion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from src.core.actions import OrderChanged, OrderStatus, StoredOrder
+from src.core.events import Fill, OrderUpdate, VenueOrderStatus
+from src.core.fees import CENTICENT, FeeSchedule
+from src.core.ports import ApprovedOrder
+from src.core.sides import from_book
+from src.core.signal import OrderIntent, Purpose, TimeInForce
+from src.core.units import ONE_CONTRACT, Cash, Count, Nanos
+
+S = OrderStatus
+LIVE = frozenset({S.PENDING_NEW, S.RESTING, S.PARTIALLY_FILLED, S.PENDING_CANCEL, S.UNKNOWN})
+TERMINAL = frozenset({S.EXECUTED, S.CANCELED, S.EXPIRED, S.REJECTED})
+
+TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
+    S.PENDING_NEW: frozenset(
+        {
+            S.RESTING,
+            S.PARTIALLY_FILLED,
+            S.EXECUTED,
+            S.CANCELED,
+            S.EXPIRED,
+            S.REJECTED,
+            S.UNKNOWN,
+            S.PENDING_CANCEL,
+        }
+    ),
+    S.UNKNOWN: frozenset(
+        {S.RESTING, S.PARTIALLY_FILLED, S.EXECUTED, S.CANCELED, S.EXPIRED, S.REJECTED, S.PENDING_CANCEL}
+    ),
+    S.RESTING: frozenset(
+        # REJECTED: the venue may refuse after its acknowledgement (post-only cross, self-trade).
+        {S.PARTIALLY_FILLED, S.EXECUTED, S.CANCELED, S.EXPIRED, S.REJECTED, S.PENDING_CANCEL, S.UNKNOWN}
+    ),
+    S.PARTIALLY_FILLED: frozenset({S.EXECUTED, S.CANCELED, S.EXPIRED, S.PENDING_CANCEL, S.UNKNOWN}),
+    S.PENDING_CANCEL: frozenset(
+        # RESTING, PARTIALLY_FILLED: the cancel call failed and the order still stands.
+        {S.RESTING, S.PARTIALLY_FILLED, S.EXECUTED, S.CANCELED, S.EXPIRED, S.UNKNOWN}
+    ),
+    # A fill can overtake the cancel's acknowledgement; the venue then calls the order executed.
+    S.CANCELED: frozenset({S.EXECUTED}),
+    S.EXPIRED: frozenset({S.EXECUTED}),
+    S.EXECUTED: frozenset(),
+    # The venue's records overrule our belief that an order never arrived.
+    S.REJECTED: frozenset({S.RESTING, S.PARTIALLY_FILLED, S.EXECUTED, S.CANCELED}),
+}
+
+
+def worst_case_cost(intent: OrderIntent, count: Count, fees: FeeSchedule) -> Cash:
+    """Most that ``count`` of this order can cost: limit price plus taker fee, rounded up per contract.
+
+    Price plus fee rises with price, so a better fill never costs more. An order that only reduces a
+    position brings money in and reserves nothing.
+    """
+    if intent.purpose is Purpose.EXIT:
+        return 0
+    _, price = from_book(intent.side, intent.price)
+    rounding = CENTICENT * -(-count // ONE_CONTRACT)
+    return price * count + fees.trade_fee(intent.price, count, is_taker=True) + rounding if count else 0
+
+
+@dataclass(slots=True)
+class Order:
+    """One order. ``venue_filled`` is the venue's cumulative statement; ``filled`` sums our fills."""
+
+    intent: OrderIntent
+    status: OrderStatus
+    order_id: str = ""
+    filled: Count = 0
+    venue_filled: Count = 0
+    reserved: Cash = 0
+    reason: str = ""
+    external: bool = False
+    updated_ts: Nanos = 0
+    venue_ts: Nanos = 0
+    changed_ts: Nanos = 0
+    misses: int = 0
+    fees: FeeSchedule = field(default_factory=FeeSchedule)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the order may still trade, as far as we know."""
+        return self.status in LIVE
+
+    @property
+    def unaccounted(self) -> Count:
+        """Contracts that may have been, or may yet be, filled without our having the fills."""
+        return (self.intent.count if self.is_live else self.venue_filled) - self.filled
+
+    def changed(self, ts: Nanos) -> OrderChanged:
+        """The order's row for the store."""
+        return OrderChanged(
+            client_order_id=self.intent.client_order_id,
+            order_id=self.order_id,
+            intent=self.intent,
+            status=self.status,
+            filled=max(self.filled, self.venue_filled),
+            reserved=self.reserved,
+            reason=self.reason,
+            external=self.external,
+            ts=ts,
+        )
+
+
+class OrderRegister:
+    """All orders of this ledger, found by our id or the venue's."""
+
+    def __init__(self) -> None:
+        self._by_client: dict[str, Order] = {}
+        self._by_venue: dict[str, Order] = {}
+        self._live: dict[str, Order] = {}
+
+    def __iter__(self) -> Iterator[Order]:
+        return iter(self._by_client.values())
+
+    def live(self) -> Iterable[Order]:
+        """Orders that reserve money: live ones, and ended ones whose fills have not all come."""
+        return tuple(self._live.values())
+
+    def get(self, client_order_id: str, order_id: str = "") -> Order | None:
+        """Find by either id. The venue's id wins: REST fills carry no client id."""
+        found = self._by_venue.get(order_id) if order_id else None
+        return found or (self._by_client.get(client_order_id) if client_order_id else None)
+
+    def reserved(self, ticker: str | None = None, event_ticker: str | None = None) -> Cash:
+        """Worst-case cost of everything not accounted for, optionally of one market or event."""
+        return sum(
+            order.reserved
+            for order in self._live.values()
+            if (ticker is None or order.intent.ticker == ticker)
+            and (event_ticker is None or order.intent.event_ticker == event_ticker)
+        )
+
+    def open_new(self, approved: ApprovedOrder, fees: FeeSchedule, ts: Nanos) -> Order:
+        """Record an approved intent before it is sent."""
+        order = Order(approved.intent, S.PENDING_NEW, reserved=approved.reserved, fees=fees)
+        order.updated_ts = order.changed_ts = ts
+        return self._add(order)
+
+    def restore(self, stored: StoredOrder, filled: Count, fees: FeeSchedule, ts: Nanos) -> Order:
+        """Bring an order back after a restart: whatever was live is UNKNOWN, reserved in full."""
+        status = S.UNKNOWN if stored.status in LIVE else stored.status
+        order = Order(
+            stored.intent, status, stored.order_id, filled=filled, external=stored.external, fees=fees
+        )
+        order.venue_filled = max(stored.filled, filled)
+        order.updated_ts = order.changed_ts = ts
+        self._reserve(order)
+        return self._add(order)
+
+    def adopt(self, update: OrderUpdate, event_ticker: str, fees: FeeSchedule) -> Order:
+        """Take in an order that is not ours (placed by hand or by another program) as EXTERNAL."""
+        intent = OrderIntent(
+            client_order_id=update.client_order_id or f"external:{update.order_id}",
+            signal_id=f"external:{update.order_id}",
+            strategy="external",
+            ticker=update.ticker,
+            event_ticker=event_ticker,
+            side=update.side,
+            price=update.price,
+            count=update.count,
+            time_in_force=TimeInForce.GOOD_TILL_CANCELED,
+            purpose=Purpose.ENTRY,
+            created_ts=update.updated_ts,
+            trace_id=f"external:{update.order_id}",
+        )
+        order = Order(intent, S.UNKNOWN, update.order_id, external=True, fees=fees)
+        self._add(order)
+        self.apply_update(order, update)
+        return order
+
+    def accept(self, order: Order, order_id: str, filled: Count, remaining: Count, ts: Nanos) -> bool:
+        """Apply the answer to our create call. False when later news already says more."""
+        self._bind(order, order_id)
+        order.venue_filled = max(order.venue_filled, filled, order.filled)
+        if order.status not in {S.PENDING_NEW, S.UNKNOWN}:
+            self._reserve(order)
+            return False
+        self.move(order, _status_of(order, remaining, canceled=remaining == 0), ts)
+        return True
+
+    def apply_update(self, order: Order, update: OrderUpdate) -> bool:
+        """Apply the venue's view of an order, ignoring one older than what is already known."""
+        self._bind(order, update.order_id)
+        order.misses = 0
+        if update.updated_ts < order.venue_ts and order.status not in {S.UNKNOWN, S.PENDING_NEW}:
+            return False
+        before = (order.status, order.venue_filled)
+        order.venue_ts = max(order.venue_ts, update.updated_ts)
+        order.venue_filled = max(order.venue_filled, update.filled)
+        if update.status is not VenueOrderStatus.UNKNOWN:
+            canceled = update.status is VenueOrderStatus.CANCELED
+            target = _status_of(order, update.remaining, canceled=canceled)
+            if canceled and "Expiry" in update.reason and target is S.CANCELED:
+                target = S.EXPIRED
+            regresses = order.status in TERMINAL - {S.REJECTED} and target in LIVE
+            waiting = order.status is S.PENDING_CANCEL and target in LIVE
+            if not (regresses or waiting):
+                order.reason = update.reason or order.reason
+                self.move(order, target, update.ts_recv)
+        self._reserve(order)
+        return before != (order.status, order.venue_filled)
+
+    def apply_fill(self, order: Order, fill: Fill) -> None:
+        """Count a fill (already known to be new) towards its order."""
+        self._bind(order, fill.order_id)
+        order.filled += fill.count
+        order.venue_filled = max(order.venue_filled, order.filled)
+        if order.filled > order.intent.count:
+            raise AssertionError(f"order {order.intent.client_order_id} filled beyond its size")
+        if order.filled == order.intent.count and order.status is not S.EXECUTED:
+            self.move(order, S.EXECUTED, fill.ts_recv)
+        elif order.status is S.RESTING:
+            self.move(order, S.PARTIALLY_FILLED, fill.ts_recv)
+        self._reserve(order)
+
+    def move(self, order: Order, status: OrderStatus, ts: Nanos, reason: str = "") -> None:
+        """Change an order's status by the table. Staying where it is is always allowed."""
+        if status is not order.status:
+            if status not in TRANSITIONS[order.status]:
+                raise AssertionError(
+                    f"order {order.intent.client_order_id}: "
+                    f"{order.status.value} -> {status.value} is no transition"
+                )
+            order.status = status
+            order.changed_ts = ts
+        order.reason = reason or order.reason
+        order.updated_ts = max(order.updated_ts, ts)
+        self._reserve(order)
+
+    def _bind(self, order: Order, order_id: str) -> None:
+        if order_id and not order.order_id:
+            order.order_id = order_id
+            self._by_venue[order_id] = order
+
+    def _add(self, order: Order) -> Order:
+        if order.intent.client_order_id in self._by_client:
+            raise AssertionError(f"client order id {order.intent.client_order_id} used twice")
+        self._by_client[order.intent.client_order_id] = order
+        if order.order_id:
+            self._by_venue[order.order_id] = order
+        if order.is_live or order.unaccounted:
+            self._live[order.intent.client_order_id] = order
+        return order
+
+    def _reserve(self, order: Order) -> None:
+        order.reserved = worst_case_cost(order.intent, order.unaccounted, order.fees)
+        if order.is_live or order.unaccounted:
+            self._live[order.intent.client_order_id] = order
+        else:
+            self._live.pop(order.intent.client_order_id, None)
+
+
+def _status_of(order: Order, remaining: Count, *, canceled: bool) -> OrderStatus:
+    """Our status for what the venue says is left of an order."""
+    if order.venue_filled >= order.intent.count:
+        return S.EXECUTED
+    if canceled:
+        return S.CANCELED
+    if remaining == 0:
+        return S.EXECUTED if order.venue_filled else S.CANCELED
+    return S.PARTIALLY_FILLED if order.venue_filled else S.RESTING

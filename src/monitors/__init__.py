@@ -1,0 +1,1 @@
+"""News and weather sources: outside messages in, events out."""

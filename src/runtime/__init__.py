@@ -1,0 +1,1 @@
+"""Composition root: settings, clocks, inbox, supervisor, staged start and stop."""

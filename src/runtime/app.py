@@ -1,0 +1,274 @@
+"""The daemon as a person runs it: paper, simulated, Kalshi's demo or live, from one configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import structlog
+
+from src.alerts.telegram_bot import TelegramAlerter
+from src.alerts.terminal import TerminalNotifier
+from src.api.client import KalshiClient
+from src.api.feed import KalshiFeed
+from src.api.gateway import KalshiGateway
+from src.api.polling import PollingFeed
+from src.api.signing import Signer, load_private_key
+from src.core.actions import Alert, Severity, TradingState
+from src.core.errors import ConfigError, FatalError, VenueError
+from src.core.events import (
+    BookDelta,
+    BookInvalid,
+    BookSnapshot,
+    ClockOffset,
+    Event,
+    MarketLifecycle,
+    MarketUpdate,
+    PublicTrade,
+)
+from src.core.ports import Clock, OrderGateway
+from src.core.stations import station_for_series
+from src.core.units import DOLLAR_CASH, SECOND, Nanos
+from src.execution.engine import Engine
+from src.execution.limits import ReconcilePolicy
+from src.monitoring.health import HealthReport, StatusServer
+from src.monitoring.metrics import Metrics
+from src.monitors.noaa import NwsForecastSource
+from src.monitors.simulated_weather import SimulatedWeatherSource
+from src.runtime.assemble import build_engine, open_database
+from src.runtime.clocks import AcceleratedClock, SystemClock, wall_ms
+from src.runtime.daemon import Daemon
+from src.runtime.settings import Settings
+from src.runtime.settings_mode import Mode
+from src.runtime.settings_venues import Environment
+from src.runtime.supervisor import Service
+from src.simulator.paper import PaperGateway
+
+MARKET_EVENTS = (BookSnapshot, BookDelta, BookInvalid, PublicTrade, MarketUpdate, MarketLifecycle)
+log = structlog.get_logger("app")
+_PAPER_CASH = 1_000 * DOLLAR_CASH
+_HUNG_AFTER: Nanos = 30 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """The exchange as reached at start: its clock and what it calls itself."""
+
+    client: KalshiClient
+    signer: Signer | None
+    clock: Clock
+    simulated: bool
+
+
+async def run_daemon(settings: Settings, mode: Mode, root: Path) -> None:
+    """Run until SIGTERM or SIGINT. Raises ``ConfigError`` for what the user can mend."""
+    async with AsyncExitStack() as stack:
+        venue = await _reach(settings, mode)
+        stack.push_async_callback(venue.client.aclose)
+        database = await open_database(settings, ledger_schema(settings, mode), root)
+        stack.push_async_callback(database.close)
+        fence = await database.store.lock("daemon")
+        log.info("database", where=database.described, fence=fence)
+        metrics = Metrics()
+        engine = build_engine(settings, mode, ReconcilePolicy())
+        notifier = _notifier(settings, mode)
+        paper = PaperGateway(_PAPER_CASH, venue.clock) if mode is Mode.PAPER else None
+        gateway: OrderGateway = paper if paper is not None else KalshiGateway(venue.client, venue.clock)
+        feed = _market_feed(settings, venue, metrics)
+        sources = _sources(settings, venue, feed, paper)
+        daemon = Daemon(
+            engine=engine,
+            clock=venue.clock,
+            store=database.store,
+            gateway=gateway,
+            sources=sources,
+            notifier=notifier,
+            readers=(metrics,),
+            resync=feed.resync if isinstance(feed, KalshiFeed) else _next_poll,
+            on_latency=lambda latency: metrics.observe_latency("cause_to_order", latency),
+            services=[Service("alerts", notifier.run)] if isinstance(notifier, TelegramAlerter) else [],
+        )
+        status = StatusServer(metrics, lambda: _health(daemon, engine))
+        port = await status.start(settings.monitoring.host, settings.monitoring.port)
+        stack.push_async_callback(status.stop)
+        log.info("running", mode=mode.value, exchange=settings.exchange.base_url, metrics_port=port)
+        notifier.send(Alert(Severity.INFO, "start", f"started in {mode.value} mode", venue.clock.now()))
+        await _until_signal(daemon)
+        if isinstance(notifier, TelegramAlerter):
+            await notifier.flush(5.0)
+        log.info("stopped", state=engine.control.state.value)
+
+
+async def _reach(settings: Settings, mode: Mode) -> Venue:
+    """Ask the exchange for its status and our account once, so that mistakes show before anything runs."""
+    key, secret = settings.secrets.kalshi_api_key, settings.secrets.kalshi_api_secret
+    signer = (
+        Signer(key.get_secret_value(), load_private_key(secret.get_secret_value()), wall_ms)
+        if key and secret
+        else None
+    )
+    if signer is None and mode is not Mode.PAPER:
+        raise ConfigError("KALSHI_API_KEY and KALSHI_API_SECRET are needed to send orders")
+    base_url = settings.exchange.base_url
+    client = KalshiClient(base_url, signer, allow_production=mode in {Mode.LIVE, Mode.PAPER})
+    try:
+        await client.exchange_status()
+        if signer is not None:
+            await client.balance()
+        clock = await _world_clock(settings)
+    except FatalError as error:
+        await client.aclose()
+        raise ConfigError(str(error)) from error
+    except VenueError as error:
+        await client.aclose()
+        raise ConfigError(
+            f"exchange.base_url: {base_url} cannot be used ({error}); check the address and the network"
+        ) from error
+    except BaseException:
+        await client.aclose()
+        raise
+    return Venue(client, signer, clock or SystemClock(), clock is not None)
+
+
+async def _world_clock(settings: Settings) -> AcceleratedClock | None:
+    """The clock of a simulated exchange, or None when the exchange is a real one."""
+    if settings.exchange.environment is not Environment.LOOPBACK:
+        return None
+    async with httpx.AsyncClient(timeout=5.0, trust_env=False) as http:
+        answer = await http.get(f"{_origin(settings.exchange.base_url)}/sim/v1/clock")
+    if answer.status_code != httpx.codes.OK:
+        return None
+    body = answer.json()
+    return AcceleratedClock(int(body["now_ns"]), float(body["speed"]))
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def ledger_schema(settings: Settings, mode: Mode) -> str:
+    """The database schema of a mode's ledger, so that paper and real money never mix.
+
+    A simulated exchange's account is new each time it starts, so its key names the ledger.
+    """
+    loopback = settings.exchange.environment is Environment.LOOPBACK
+    if mode is Mode.SIMULATED or (mode is Mode.PAPER and loopback):
+        secret = settings.secrets.kalshi_api_key
+        key = secret.get_secret_value().lower() if secret else "nokey"
+        return f"{mode.value}_{''.join(c for c in key if c.isalnum())[:24]}"
+    return {Mode.PAPER: "paper", Mode.DEMO: "kalshi_demo", Mode.LIVE: "live"}[mode]
+
+
+def _notifier(settings: Settings, mode: Mode) -> TerminalNotifier | TelegramAlerter:
+    terminal = TerminalNotifier(sys.stderr)
+    if not settings.telegram_on:
+        return terminal
+    secrets = settings.secrets
+    if secrets.telegram_bot_token is None or secrets.telegram_chat_id is None:
+        raise ConfigError("alerts.telegram needs TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID")
+    return TelegramAlerter(
+        secrets.telegram_bot_token.get_secret_value(),
+        secrets.telegram_chat_id,
+        mode=mode.value.upper(),
+        fallback=terminal,
+        min_severity=settings.alerts.telegram.min_severity,
+    )
+
+
+def _market_feed(settings: Settings, venue: Venue, metrics: Metrics) -> KalshiFeed | PollingFeed:
+    series = settings.strategies.weather_model.series
+    if venue.signer is None:
+        return PollingFeed(venue.client, venue.clock, series=series, on_bad=metrics.count_bad_message)
+    return KalshiFeed(
+        settings.exchange.effective_ws_url,
+        venue.signer,
+        venue.client,
+        venue.clock,
+        series=series,
+        on_bad=metrics.count_bad_message,
+    )
+
+
+async def _next_poll(tickers: Sequence[str], reason: str) -> None:
+    """A polled book is replaced whole by the next poll: there is nothing to ask for."""
+    log.info("book_waits_for_poll", tickers=list(tickers), reason=reason)
+
+
+def _sources(
+    settings: Settings,
+    venue: Venue,
+    feed: KalshiFeed | PollingFeed,
+    paper: PaperGateway | None,
+) -> dict[str, Callable[[], AsyncIterator[Event]]]:
+    async def market() -> AsyncIterator[Event]:
+        async for event in feed.stream():
+            if paper is not None and isinstance(event, MARKET_EVENTS):
+                paper.on_market_event(event)
+            yield event
+
+    async def offsets() -> AsyncIterator[Event]:
+        while True:
+            offset = venue.client.clock_offset
+            if offset is not None:
+                yield ClockOffset(offset, venue.clock.now())
+            await asyncio.sleep(5.0)
+
+    sources: dict[str, Callable[[], AsyncIterator[Event]]] = {"market": market}
+    if venue.simulated:
+        weather_url = _origin(settings.exchange.base_url).replace("http", "ws", 1) + "/sim/v1/weather"
+        sources["weather"] = SimulatedWeatherSource(weather_url, venue.clock).stream
+    else:
+        # A simulated exchange runs on its own time, so only a real one has an offset worth watching.
+        sources["clock"] = offsets
+        sources["weather"] = NwsForecastSource(
+            [station_for_series(series) for series in settings.strategies.weather_model.series],
+            venue.clock,
+            settings.strategies.weather_model.nws_contact,
+        ).stream
+    if paper is not None:
+        sources["paper"] = paper.stream
+    return sources
+
+
+def _health(daemon: Daemon, engine: Engine) -> HealthReport:
+    idle = daemon.idle_for()
+    state = engine.control.state
+    checks = {
+        "engine": "ok" if idle < _HUNG_AFTER else f"no event handled for {idle // SECOND} s",
+        "account": "ok" if engine.ledger.report_ts is not None else "not reconciled yet",
+        "market_feed": "ok" if engine.markets.feed_up else "down",
+    }
+    healthy = all(text == "ok" for text in checks.values()) and state is not TradingState.STARTING
+    return HealthReport(healthy, state.value, checks)
+
+
+async def _until_signal(daemon: Daemon) -> None:
+    """Run the daemon; the first SIGTERM or SIGINT starts the staged stop, a second one ends it at once."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(daemon.run(), name="daemon")
+    asked = False
+
+    def on_signal() -> None:
+        nonlocal asked
+        if asked:
+            task.cancel()
+        asked = True
+        daemon.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,108 @@
+"""Building the engine and its adapters from the configuration: the one place that knows all rooms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.core.errors import ConfigError
+from src.core.ports import Strategy
+from src.core.units import HOUR, SECOND
+from src.database import migrate
+from src.database.embedded import EmbeddedPostgres
+from src.database.store import PostgresStore
+from src.edge_detection.weather_config import WeatherConfig
+from src.edge_detection.weather_estimator import EstimatorConfig
+from src.edge_detection.weather_model import WeatherModel
+from src.execution.engine import Engine
+from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
+from src.runtime.settings import Settings
+from src.runtime.settings_mode import Mode
+from src.runtime.settings_models import usd_to_cash
+
+
+def risk_limits(settings: Settings) -> RiskLimits:
+    """The configured limits in core units."""
+    trading, risk = settings.trading, settings.risk
+    return RiskLimits(
+        max_position=usd_to_cash(trading.max_position_size_usd),
+        max_portfolio_heat=trading.max_portfolio_heat,
+        min_edge=trading.min_edge_threshold,
+        max_daily_loss=usd_to_cash(trading.max_daily_loss),
+        max_open_positions=trading.max_open_positions,
+        position_timeout=int(trading.position_timeout_hours * HOUR),
+        kelly_fraction=risk.kelly_fraction,
+        max_trades_per_hour=risk.max_trades_per_hour,
+        max_trades_per_day=risk.max_trades_per_day,
+        cooldown_after_loss=int(risk.cooldown_after_loss_seconds * SECOND),
+        stop_loss=risk.stop_loss_percentage / 100,
+        consecutive_losses=risk.circuit_breaker_consecutive_losses,
+        max_slippage=risk.max_slippage_percentage / 100,
+    )
+
+
+def weather_config(settings: Settings, mode: Mode) -> WeatherConfig:
+    """The weather model's configuration; live trading asks for its own evidence first."""
+    weather = settings.strategies.weather_model
+    return WeatherConfig(
+        series=weather.series,
+        sources=weather.sources,
+        estimator=EstimatorConfig(bias_alpha=weather.bias_alpha, sigma_window_days=weather.sigma_window_days),
+        model_weight=weather.model_weight,
+        min_history_days=weather.min_history_days,
+        min_edge=settings.trading.min_edge_threshold,
+        max_forecast_age_hours=weather.max_forecast_age_hours,
+        live_history_days=weather.live_history_days,
+        require_live_history=mode is Mode.LIVE,
+    )
+
+
+def build_engine(
+    settings: Settings, mode: Mode, policy: ReconcilePolicy, limits: RiskLimits | None = None
+) -> Engine:
+    """An engine with the configured strategies."""
+    strategies: list[Strategy] = []
+    exits: dict[str, ExitPolicy] = {}
+    weather = settings.strategies.weather_model
+    if weather.enabled:
+        model = WeatherModel(weather_config(settings, mode))
+        strategies.append(model)
+        exits[model.name] = ExitPolicy(price_stop=weather.price_stop, thesis_margin=weather.thesis_margin)
+    if not strategies:
+        raise ConfigError("no strategy is enabled; set strategies.weather_model.enabled: true")
+    return Engine(strategies, limits or risk_limits(settings), policy, exits)
+
+
+@dataclass(slots=True)
+class Database:
+    """An open store and, when no DATABASE_URL was given, the embedded server behind it."""
+
+    store: PostgresStore
+    embedded: EmbeddedPostgres | None
+    described: str
+
+    async def close(self) -> None:
+        """Close the store, then the server that only we use."""
+        await self.store.close()
+        if self.embedded is not None:
+            await self.embedded.stop()
+
+
+async def open_database(settings: Settings, schema: str, root: Path, *, reset: bool = False) -> Database:
+    """Open the store in ``schema``; without DATABASE_URL start the embedded PostgreSQL first."""
+    url, embedded = settings.database_url, None
+    if url is None:
+        embedded = EmbeddedPostgres(root / settings.database.embedded_dir)
+        url = await embedded.start()
+    try:
+        if reset:
+            await migrate.drop(url, schema)
+        store = await PostgresStore.open(url, schema)
+    except BaseException:
+        if embedded is not None:
+            await embedded.stop()
+        raise
+    described = (
+        "DATABASE_URL" if embedded is None else f"embedded PostgreSQL in {settings.database.embedded_dir}"
+    )
+    return Database(store, embedded, f"{described}, schema {schema}")

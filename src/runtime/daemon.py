@@ -1,0 +1,225 @@
+"""The shell around the engine: sources in, calls out, records to their readers, staged start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from src.core.actions import Alert, AuditRecord, CancelOrder, RequestReport, RequestSnapshot, Severity
+from src.core.events import Event, FeedDown, ForecastUpdate, Shutdown, Tick
+from src.core.ports import ApprovedOrder, Clock, Notifier, OrderGateway, Store
+from src.core.units import SECOND, Nanos
+from src.execution.engine import Action, Engine
+from src.execution.executor import Executor
+from src.execution.risk import Approved
+from src.runtime.inbox import Inbox
+from src.runtime.supervisor import Service, Supervisor
+from src.runtime.writer import StoreWriter
+
+log = structlog.get_logger("daemon")
+
+
+class Reader(Protocol):
+    """A reader of the audit stream (metrics, terminal view, report)."""
+
+    def observe(self, record: AuditRecord) -> None:
+        """Take note of a record. Must not block or raise."""
+
+
+class Daemon:
+    """One engine, its adapters and its tasks. ``run`` returns after a clean stop."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        store: Store,
+        gateway: OrderGateway,
+        sources: Mapping[str, Callable[[], AsyncIterator[Event]]],
+        notifier: Notifier,
+        readers: Sequence[Reader],
+        resync: Callable[[Sequence[str], str], Awaitable[None]],
+        on_latency: Callable[[Nanos], None],
+        tick_interval: float | None = 1.0,
+        services: Sequence[Service] = (),
+    ) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.inbox = Inbox()
+        self.writer = StoreWriter(store)
+        self.executor = Executor(
+            gateway, store, clock, self.inbox.put_urgent, self._sent, self._failed, resync
+        )
+        self.supervisor = Supervisor()
+        self._store = store
+        self._sources = sources
+        self._notifier = notifier
+        self._readers = readers
+        self._on_latency = on_latency
+        self._tick_interval = tick_interval
+        self._services = services
+        self._cause_ns: dict[str, Nanos] = {}
+        self._failure: asyncio.Future[None] | None = None
+        self._stop = asyncio.Event()
+        self._handling_since: Nanos = 0
+        self.last_handled: float = time.monotonic()
+        self.handled = 0
+
+    # --- life ----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Start, work until ``stop`` is called or something fatal happens, then stop in stages."""
+        self._failure = asyncio.get_running_loop().create_future()
+        stored = await self._store.load()
+        core = [
+            Service("engine", self._engine_loop, core=True),
+            Service("writer", self.writer.run, core=True),
+        ]
+        if self._tick_interval is not None:
+            core.append(Service("ticker", self._ticker, core=True))
+        feeds = [self._source_service(name) for name in self._sources]
+        lasting = (*core, *self._services)
+        tasks = {asyncio.create_task(self.supervisor.run(service), name=service.name) for service in lasting}
+        self.dispatch(self.engine.start(stored, self.clock.now()), time.perf_counter_ns())
+        sources = {asyncio.create_task(self.supervisor.run(service), name=service.name) for service in feeds}
+        stopper = asyncio.create_task(self._stop.wait(), name="stop")
+        try:
+            watched: set[asyncio.Future[Any]] = {*tasks, *sources, stopper, self._failure}
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            if self._stop.is_set():
+                await self._stop_in_stages(sources)
+            self._raise_first({*tasks, *sources})
+        finally:
+            for task in (*tasks, *sources, stopper):
+                task.cancel()
+            await asyncio.gather(*tasks, *sources, stopper, return_exceptions=True)
+            if not self._failure.done():
+                self._failure.cancel()
+
+    def stop(self) -> None:
+        """Begin the staged stop."""
+        self._stop.set()
+
+    def inject(self, event: Event) -> None:
+        """Put a control event (tick, command) into the urgent lane."""
+        self.inbox.put_urgent(event)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing waits and nothing is under way here."""
+        return self.inbox.is_empty and not self.executor.in_flight and not self._handling_since
+
+    # --- services ------------------------------------------------------------------------------
+
+    async def _engine_loop(self) -> None:
+        while True:
+            event, came_in = await self.inbox.get()
+            self._handling_since = came_in
+            if isinstance(event, ForecastUpdate):
+                self.writer.put_forecast(event)
+            self.dispatch(self.engine.handle(event), came_in)
+            self._handling_since = 0
+            self.handled += 1
+            self.last_handled = time.monotonic()
+            if not self.handled % 256:
+                await asyncio.sleep(0)  # a burst must not starve the sockets
+
+    async def _ticker(self) -> None:
+        assert self._tick_interval is not None
+        while True:
+            self.inbox.put_urgent(Tick(self.clock.now()))
+            await asyncio.sleep(self._tick_interval)
+
+    def _source_service(self, name: str) -> Service:
+        async def pump() -> None:
+            async for event in self._sources[name]():
+                await self.inbox.put(event)
+
+        def down(reason: str) -> None:
+            self.inbox.put_urgent(FeedDown(name, reason, self.clock.now()))
+
+        return Service(name, pump, on_down=down)
+
+    # --- actions out ---------------------------------------------------------------------------
+
+    def dispatch(self, actions: Sequence[Action], came_in: Nanos) -> None:
+        """Carry out what the engine asked for, in order."""
+        for action in actions:
+            match action:
+                case Approved():
+                    self._cause_ns[action.intent.client_order_id] = came_in
+                    self.executor.submit(action)
+                case CancelOrder():
+                    self.executor.cancel(action)
+                case RequestReport():
+                    self.executor.report(action)
+                case RequestSnapshot():
+                    self.executor.resync(action)
+                case Alert():
+                    self._notifier.send(action)
+                case _:
+                    self.writer.put(action)
+                    for reader in self._readers:
+                        reader.observe(action)
+
+    def _sent(self, approved: ApprovedOrder) -> None:
+        came_in = self._cause_ns.pop(approved.intent.client_order_id, None)
+        if came_in is not None:
+            self._on_latency(time.perf_counter_ns() - came_in)
+
+    def _failed(self, error: BaseException) -> None:
+        log.error("call_failed", error=f"{type(error).__name__}: {error}")
+        if self._failure is not None and not self._failure.done():
+            self._failure.set_exception(error)
+
+    def _raise_first(self, tasks: set[asyncio.Task[None]]) -> None:
+        if self._failure is not None and self._failure.done():
+            self._failure.result()
+        for task in tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+
+    # --- stop ----------------------------------------------------------------------------------
+
+    async def _stop_in_stages(self, sources: set[asyncio.Task[None]]) -> None:
+        log.info("stopping")
+        self.inbox.put_urgent(Shutdown(self.clock.now()))
+        await self._stage("cancel resting orders", self._nothing_live(), 15.0)
+        await self._stage("wait for calls under way", self.executor.drain(), 15.0)
+        for task in sources:
+            task.cancel()
+        await asyncio.gather(*sources, return_exceptions=True)
+        await self._stage("flush the journal", self.writer.flushed(), 10.0)
+
+    async def _stage(self, name: str, work: Awaitable[None], timeout: float) -> None:
+        try:
+            await asyncio.wait_for(work, timeout)
+        except TimeoutError:
+            log.error("stop_stage_late", stage=name, timeout_s=timeout)
+            now = self.clock.now()
+            self._notifier.send(
+                Alert(Severity.CRITICAL, "stop_late", f"stop: '{name}' took over {timeout:g} s", now)
+            )
+
+    async def _nothing_live(self) -> None:
+        """Until no order of ours may trade any more. Cancels whose outcome is unclear are read again."""
+        while True:
+            await self.executor.drain()
+            while not self.inbox.is_empty:
+                await asyncio.sleep(0)
+            live = [
+                order for order in self.engine.ledger.orders.live() if order.is_live and not order.external
+            ]
+            if not live:
+                return
+            self.inbox.put_urgent(Tick(self.clock.now()))
+            self.inbox.put_urgent(Shutdown(self.clock.now()))
+            await asyncio.sleep(0.2)
+
+    def idle_for(self) -> Nanos:
+        """Nanoseconds since the engine last handled an event (a hung loop shows here)."""
+        return int((time.monotonic() - self.last_handled) * SECOND)

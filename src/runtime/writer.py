@@ -1,0 +1,75 @@
+"""The journal's writer: audit records in order, in batches, one transaction each.
+
+A failed batch ends the process (it is a core service): what the engine did is in the exchange's records,
+and start-up rebuilds from them, but trading on without a journal is not an option.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from src.core.actions import AuditRecord
+from src.core.events import ForecastUpdate
+from src.core.ports import Store
+
+_LIMIT = 200_000
+_BATCH = 2_000
+
+
+class StoreWriter:
+    """Collects records; ``run`` writes them; ``flushed`` waits until all are written."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._records: list[AuditRecord] = []
+        self._forecasts: list[ForecastUpdate] = []
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def waiting(self) -> int:
+        """Records not yet written."""
+        return len(self._records) + len(self._forecasts)
+
+    def put(self, record: AuditRecord) -> None:
+        """Queue a record. Raises when the store has fallen hopelessly behind."""
+        self._check_room()
+        self._records.append(record)
+        self._signal()
+
+    def put_forecast(self, forecast: ForecastUpdate) -> None:
+        """Queue a forecast, to be kept as first seen."""
+        self._check_room()
+        self._forecasts.append(forecast)
+        self._signal()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._records or self._forecasts:
+                forecasts, self._forecasts = self._forecasts[:_BATCH], self._forecasts[_BATCH:]
+                records, self._records = self._records[:_BATCH], self._records[_BATCH:]
+                await self._write(forecasts, records)
+            self._idle.set()
+
+    async def flushed(self) -> None:
+        """Wait until everything queued so far is in the store."""
+        await self._idle.wait()
+
+    async def _write(self, forecasts: Sequence[ForecastUpdate], records: Sequence[AuditRecord]) -> None:
+        if forecasts:
+            await self._store.put_forecasts(forecasts)
+        if records:
+            await self._store.append(records)
+
+    def _check_room(self) -> None:
+        if self.waiting >= _LIMIT:
+            raise RuntimeError(f"{_LIMIT} records wait for the database: it does not keep up")
+
+    def _signal(self) -> None:
+        self._idle.clear()
+        self._wake.set()

@@ -1,0 +1,108 @@
+"""The crowd's flow as a world describes it, applied to the books.
+
+The crowd may quote before a market opens and while it is paused (nothing trades then; an account's
+orders are canceled when trading resumes). Takes and prints outside trading, and all flow after the
+close, are ignored.
+"""
+
+from __future__ import annotations
+
+from src.core.events import Levels
+from src.core.sides import BookSide
+from src.core.units import Count, Price
+from src.simulator.trading import Trading
+from src.simulator.venue import BEFORE_CLOSE, MarketState, Venue
+from src.simulator.world import CrowdPrint, CrowdQuote, CrowdTake
+
+
+class Crowd:
+    """Applies crowd events. See ``matching.py`` for what they mean to accounts' orders."""
+
+    def __init__(self, venue: Venue, trading: Trading) -> None:
+        self._venue = venue
+        self._trading = trading
+
+    def quote(self, event: CrowdQuote) -> None:
+        """Make the crowd's resting orders exactly these levels; new size that reaches ours trades."""
+        bids, asks = _checked(event, BookSide.BID, event.bids), _checked(event, BookSide.ASK, event.asks)
+        if bids and asks and max(bids) >= min(asks):
+            raise ValueError(f"{event.ticker}: crowd quote crosses itself at {event.ts}")
+        state = self._quotable_market(event.ticker)
+        if state is None:
+            return
+        targets = {BookSide.BID: bids, BookSide.ASK: asks}
+        for side, wanted in targets.items():
+            for price in state.book.crowd_prices(side):
+                if price not in wanted:
+                    state.book.shrink_crowd(side, price, state.book.crowd_size(side, price))
+        for side, wanted in targets.items():
+            best_first = sorted(wanted, key=lambda price: -price * side.sign)
+            for price in best_first:
+                self._set_level(state, side, price, wanted[price])
+        self._venue.publish_book(state)
+
+    def set_level(self, ticker: str, side: BookSide, price: Price, size: Count) -> None:
+        """Make the crowd's size at one price exactly ``size``."""
+        state = self._quotable_market(ticker)
+        if state is not None:
+            self._set_level(state, side, price, size)
+            self._venue.publish_book(state)
+
+    def take(self, event: CrowdTake) -> None:
+        """An immediate-or-cancel order by a crowd member."""
+        state = self._trading_market(event.ticker)
+        if state is not None:
+            self._trading.crowd_take(state, event.side, event.price, event.count)
+            self._venue.publish_book(state)
+
+    def print(self, event: CrowdPrint) -> None:
+        """A recorded trade: accounts' orders strictly through which it printed get theirs first.
+
+        An order on either side is passed: whoever bought below our bid, or sold above our ask, would
+        have met us on the way.
+        """
+        state = self._trading_market(event.ticker)
+        if state is None:
+            return
+        left = event.count
+        for side in (event.taker_side.other, event.taker_side):
+            left -= self._trading.crowd_reaches(state, side, event.price, left, strictly=True)
+        if left:
+            self._trading.print_trade(state, event.trade_id, event.price, left, event.taker_side)
+        self._venue.publish_book(state)
+
+    def withdraw(self, state: MarketState) -> None:
+        """Remove everything the crowd has in a market."""
+        for side in BookSide:
+            for price in state.book.crowd_prices(side):
+                state.book.shrink_crowd(side, price, state.book.crowd_size(side, price))
+
+    def _set_level(self, state: MarketState, side: BookSide, price: Price, size: Count) -> None:
+        present = state.book.crowd_size(side, price)
+        if size < present:
+            state.book.shrink_crowd(side, price, present - size)
+        added = size - present
+        if added <= 0:
+            return
+        strictly = not self._venue.rules.quotes_fill_at_touch
+        if state.is_trading:
+            added -= self._trading.crowd_reaches(state, side.other, price, added, strictly=strictly)
+        if added:
+            state.book.add_crowd(side, price, added)
+
+    def _trading_market(self, ticker: str) -> MarketState | None:
+        state = self._quotable_market(ticker)
+        return state if state is not None and state.is_trading else None
+
+    def _quotable_market(self, ticker: str) -> MarketState | None:
+        state = self._venue.markets.get(ticker)
+        if state is None:
+            raise ValueError(f"crowd flow for {ticker!r}, which was never listed")
+        return state if state.market.status in BEFORE_CLOSE else None
+
+
+def _checked(event: CrowdQuote, side: BookSide, levels: Levels) -> dict[Price, Count]:
+    wanted = dict(levels)
+    if len(wanted) != len(levels) or any(size <= 0 for size in wanted.values()):
+        raise ValueError(f"{event.ticker}: crowd {side.value}s need distinct prices and positive sizes")
+    return wanted

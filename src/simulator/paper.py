@@ -1,0 +1,257 @@
+"""Paper trading: the simulated exchange in process, its crowd mirrored from the live market.
+
+Fills are those of ``matching.py`` with what a mirror can know:
+
+* A taking order trades only with displayed size at its limit or better, and each displayed lot once:
+  what was taken stays taken until the level grows (only the growth is new) or empties. A fresh
+  snapshot after the feed declared the book invalid shows new lots.
+* A resting order trades only when a public trade prints strictly through its price, or when the
+  opposite touch moves strictly through it, up to the size printed or displayed there.
+* Fees are exact; markets close by the clock; payment comes with the venue's ``settled``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from src.core.actions import CancelOrder
+from src.core.events import (
+    AccountReport,
+    BookDelta,
+    BookInvalid,
+    BookSnapshot,
+    CancelAnswered,
+    Event,
+    LifecycleKind,
+    MarketData,
+    MarketLifecycle,
+    MarketUpdate,
+    OrderAccepted,
+    OrderRejected,
+    OrderUnknown,
+    PublicTrade,
+    Settlement,
+    VenuePosition,
+)
+from src.core.market import Market, MarketStatus
+from src.core.ports import ApprovedOrder, Clock
+from src.core.sides import BookSide
+from src.core.units import Cash, Count, Nanos, Price
+from src.simulator.exchange import Exchange
+from src.simulator.outputs import FillMade, OrderChange, Output
+from src.simulator.paper_records import fill_event, order_update, settlement_event
+from src.simulator.records import NewOrder
+from src.simulator.refusals import OrderRefused
+from src.simulator.venue import VenueRules
+from src.simulator.world import CrowdPrint, CrowdQuote, ListEvent
+
+_KEY = "paper"
+_QUEUE_LIMIT = 100_000
+
+
+class PaperGateway:
+    """``OrderGateway`` for paper trading, and the stream of its account's ``Fill`` and ``OrderUpdate``."""
+
+    def __init__(self, cash: Cash, clock: Clock) -> None:
+        self._clock = clock
+        rules = VenueRules(quotes_fill_at_touch=False)
+        self.exchange = Exchange(seed=clock.now(), start=clock.now(), rules=rules)
+        self._account = self.exchange.add_account(_KEY, cash)
+        self._displayed: dict[str, dict[BookSide, dict[Price, Count]]] = {}
+        self._results: dict[str, tuple[str, Price]] = {}
+        self._events: asyncio.Queue[Event] = asyncio.Queue(_QUEUE_LIMIT)
+        self.exchange.subscribe(self._on_outputs)
+
+    # --- the live market ---------------------------------------------------------------------------
+
+    def on_market_event(self, event: MarketData) -> None:
+        """Mirror a market event. Events of markets not described by a ``MarketUpdate`` are ignored."""
+        if isinstance(event, MarketUpdate):
+            self._on_market(event)
+            return
+        if isinstance(event, BookInvalid):
+            for ticker in event.tickers:
+                if ticker in self.exchange.markets:
+                    self._mirror(BookSnapshot(ticker, (), (), 0, None, event.ts_recv))
+                    self._displayed.pop(ticker, None)
+            return
+        if event.ticker not in self.exchange.markets:
+            return
+        self.exchange.advance(event.ts_recv)
+        if isinstance(event, BookSnapshot):
+            self._mirror(event)
+        elif isinstance(event, BookDelta):
+            self._mirror_delta(event)
+        elif isinstance(event, PublicTrade):
+            self.exchange.apply(
+                CrowdPrint(
+                    event.ts_recv, event.ticker, event.trade_id, event.price, event.count, event.taker_side
+                )
+            )
+        else:
+            self._on_lifecycle(event)
+
+    def advance(self) -> None:
+        """Let closings and expiries happen that are due by now."""
+        self.exchange.advance(self._clock.now())
+
+    async def stream(self) -> AsyncIterator[Event]:
+        """Yield the account's fills and order updates until cancelled."""
+        while True:
+            yield await self._events.get()
+
+    # --- OrderGateway --------------------------------------------------------------------------------
+
+    async def submit(self, approved: ApprovedOrder) -> OrderAccepted | OrderRejected | OrderUnknown:
+        """Execute an approved order against the mirrored book."""
+        intent, now = approved.intent, self._clock.now()
+        self.exchange.advance(now)
+        request = NewOrder(
+            ticker=intent.ticker,
+            side=intent.side,
+            price=intent.price,
+            count=intent.count,
+            time_in_force=intent.time_in_force,
+            client_order_id=intent.client_order_id,
+            post_only=intent.post_only,
+            reduce_only=intent.reduce_only,
+            expiration_ts=intent.expiration_ts,
+            exchange_index=intent.exchange_index,
+        )
+        try:
+            order = self.exchange.create(_KEY, request)
+        except OrderRefused as refused:
+            return OrderRejected(intent.client_order_id, refused.code, refused.details, now)
+        return OrderAccepted(
+            intent.client_order_id, order.order_id, order.filled, order.remaining, order.updated_ts, now
+        )
+
+    async def cancel(self, order: CancelOrder) -> CancelAnswered:
+        """Cancel one order, by the venue's id or, where that is not known, by ours."""
+        now = self._clock.now()
+        self.exchange.advance(now)
+        order_id = order.order_id or next(
+            (
+                held.order_id
+                for held in self._account.open_orders.values()
+                if held.client_order_id == order.client_order_id
+            ),
+            "",
+        )
+        try:
+            self.exchange.cancel(_KEY, order_id, order.ticker, order.exchange_index)
+        except OrderRefused as refused:
+            outcome = "not_found" if refused.code == "not_found" else "failed"
+            return CancelAnswered(order.client_order_id, outcome, str(refused), now)
+        return CancelAnswered(order.client_order_id, "canceled", "", now)
+
+    async def report(self, since: Nanos) -> AccountReport:
+        """The account's records: what rests or changed since ``since``, open positions, cash."""
+        now = self._clock.now()
+        self.exchange.advance(now)
+        account = self._account
+        orders = [
+            order
+            for order in account.orders.values()
+            if order.order_id in account.open_orders or order.updated_ts >= since
+        ]
+        return AccountReport(
+            orders=tuple(order_update(order, now) for order in orders),
+            fills=tuple(fill_event(fill, now) for fill in account.fills if fill.ts >= since),
+            settlements=self._settlements(since, now),
+            positions=tuple(
+                VenuePosition(held.ticker, held.count, held.cost, held.realized, held.fees)
+                for held in account.positions.values()
+                if held.count
+            ),
+            balance=account.cash,
+            started_ts=now,
+            as_of=now,
+            ts_recv=now,
+        )
+
+    def _settlements(self, since: Nanos, now: Nanos) -> tuple[Settlement, ...]:
+        records = self._account.settlements
+        return tuple(settlement_event(record, now) for record in records if record.ts >= since)
+
+    # --- mirroring -------------------------------------------------------------------------------------
+
+    def _on_market(self, event: MarketUpdate) -> None:
+        market = event.market
+        self.exchange.advance(event.ts_recv)
+        state = self.exchange.markets.get(market.ticker)
+        if state is None:
+            listed = ListEvent(
+                event.ts_recv, market.event_ticker, market.series_ticker, market.title, (market,)
+            )
+            self.exchange.apply(listed)
+        elif state.market.close_time != market.close_time:
+            self.exchange.change_close_time(market.ticker, market.close_time)
+        if market.result and market.settlement_value is not None:
+            self._results[market.ticker] = (market.result, market.settlement_value)
+        if market.status is MarketStatus.INACTIVE:
+            self.exchange.set_market_active(market.ticker, False)
+        elif market.status is MarketStatus.FINALIZED:
+            self._pay(market)
+
+    def _on_lifecycle(self, event: MarketLifecycle) -> None:
+        ticker = event.ticker
+        if event.result and event.settlement_value is not None:
+            self._results[ticker] = (event.result, event.settlement_value)
+        if event.kind is LifecycleKind.CLOSE_DATE_UPDATED and event.close_time is not None:
+            self.exchange.change_close_time(ticker, event.close_time)
+        elif event.kind in {LifecycleKind.ACTIVATED, LifecycleKind.DEACTIVATED}:
+            self.exchange.set_market_active(ticker, event.kind is LifecycleKind.ACTIVATED)
+        elif event.kind is LifecycleKind.SETTLED:
+            self._pay(self.exchange.markets[ticker].market)
+
+    def _pay(self, market: Market) -> None:
+        """Pay by the known result; without one the position stays until a ``MarketUpdate`` brings it."""
+        known = self._results.get(market.ticker)
+        if known is None or self.exchange.markets[market.ticker].settled_ts is not None:
+            return
+        self.exchange.set_result(market.ticker, *known)
+        self.exchange.pay(market.ticker)
+
+    def _mirror(self, event: BookSnapshot) -> None:
+        shown = {BookSide.BID: dict(event.bids), BookSide.ASK: dict(event.asks)}
+        wanted = {
+            side: tuple(
+                (price, left)
+                for price, size in levels.items()
+                if (left := self._untaken(event.ticker, side, price, size)) > 0
+            )
+            for side, levels in shown.items()
+        }
+        self._displayed[event.ticker] = shown
+        self.exchange.apply(
+            CrowdQuote(event.ts_recv, event.ticker, wanted[BookSide.BID], wanted[BookSide.ASK])
+        )
+
+    def _mirror_delta(self, event: BookDelta) -> None:
+        book = self._displayed.get(event.ticker)
+        if book is None:
+            return
+        levels = book[event.side]
+        size = levels.get(event.price, 0) + event.delta
+        left = self._untaken(event.ticker, event.side, event.price, size)
+        if size > 0:
+            levels[event.price] = size
+        else:
+            levels.pop(event.price, None)
+        self.exchange.set_crowd_level(event.ticker, event.side, event.price, max(left, 0))
+
+    def _untaken(self, ticker: str, side: BookSide, price: Price, size: Count) -> Count:
+        """Of a level now showing ``size``, what we have not taken."""
+        before = self._displayed.get(ticker, {}).get(side, {}).get(price, 0)
+        taken = before - self.exchange.book(ticker).crowd_size(side, price)
+        return size - min(taken, size)
+
+    def _on_outputs(self, outputs: Sequence[Output]) -> None:
+        now = self._clock.now()
+        for output in outputs:
+            if isinstance(output, FillMade):
+                self._events.put_nowait(fill_event(output.fill, now))
+            elif isinstance(output, OrderChange):
+                self._events.put_nowait(order_update(output.order, now))
