@@ -108,11 +108,14 @@ class Outbox:
 
     def _fold_newest_critical(self) -> bool:
         queue = self._queues[Severity.CRITICAL]
-        newest_name = next(reversed(queue))
-        newest = queue[newest_name]
+        first_of_key: dict[str, Identity] = {}
+        newest: Identity | None = None
         for name, entry in queue.items():
-            if entry.alert.key == newest.alert.key and name != newest_name:
-                queue[name] = replace(entry, count=entry.count + newest.count)
-                del queue[newest_name]
-                return True
-        return False
+            if first_of_key.setdefault(entry.alert.key, name) != name:
+                newest = name
+        if newest is None:
+            return False
+        folded = queue.pop(newest)
+        first = first_of_key[folded.alert.key]
+        queue[first] = replace(queue[first], count=queue[first].count + folded.count)
+        return True

@@ -120,7 +120,7 @@ class TelegramAlerter:
                 await self._step()
         finally:
             self._serving = False
-            if False:
+            if self._off:
                 self._tell_fallback(self._outbox.take_all())
             await self._request.shutdown()
 

@@ -10,11 +10,12 @@ from src.api import schema
 from src.api.client import KalshiClient
 from src.api.convert import to_market
 from src.api.following import OnBad
-from src.core.errors import WireError
+from src.core.errors import DefiniteError, WireError
 from src.core.market import Market, MarketStatus
 
 WHERE = "kalshi-rest"
 TICKERS_PER_CALL = 100
+HTTP_NOT_FOUND = 404
 # A market that opens sends no message, so those not open yet are read as well.
 _LISTED = ("open", "unopened")
 TRADABLE = frozenset({MarketStatus.INITIALIZED, MarketStatus.ACTIVE, MarketStatus.INACTIVE})
@@ -33,7 +34,14 @@ class MarketCatalogue:
         """Markets of the open and upcoming events of these series, with terms read afresh."""
         found: dict[str, Market] = {}
         for series_ticker in series_tickers:
-            self._series[series_ticker] = await self._client.series(series_ticker)
+            try:
+                self._series[series_ticker] = await self._client.series(series_ticker)
+            except DefiniteError as error:
+                if error.status != HTTP_NOT_FOUND:
+                    raise
+                # One unknown series must not keep the others from being traded.
+                self._on_bad(WHERE, f"series {series_ticker} is not listed")
+                continue
             for status in _LISTED:
                 for event in await self._client.events(series_ticker, status):
                     for market in await self._markets_of(event):

@@ -64,7 +64,9 @@ def kind_of(record: AuditRecord) -> str:
 
 def encode(value: object) -> str:
     """A record, or a mapping of numbers, as JSON text that PostgreSQL accepts as ``jsonb``."""
-    return json.dumps(_storable(msgspec.to_builtins(value, enc_hook=_plain)), separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(
+        _storable(msgspec.to_builtins(value, enc_hook=_plain)), separators=(",", ":"), ensure_ascii=False
+    )
 
 
 def decode(kind: str, payload: dict[str, Any]) -> AuditRecord:

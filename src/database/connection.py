@@ -99,6 +99,6 @@ def _explain(url: URL, error: Exception) -> str:
         case asyncpg.TooManyConnectionsError():
             return f"{where} has no free connection: raise max_connections or stop another client"
         case OSError() | TimeoutError():
-            return f"{where} cannot be reached ({error or 'no answer'}): start it or correct the address"
+            return f"{where} cannot be reached ({str(error) or 'no answer'}): start it or correct the address"
         case _:
             return f"{where} cannot be used: {error}"

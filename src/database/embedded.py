@@ -258,24 +258,23 @@ class _Server:
         rights: dict[str, Any] = {}
         if account is not None:
             rights = {"user": account.uid, "group": account.gid, "extra_groups": []}
-        process = await asyncio.create_subprocess_exec(
-            str(self.place.programs / program),
-            *arguments,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env={"PATH": os.defpath, "LC_ALL": "C"},
-            start_new_session=True,
-            **rights,
-        )
-        try:
-            output, _ = await process.communicate()
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
-        return process.returncode or 0, " ".join(output.decode("utf-8", "replace").split())
+
+        def run() -> subprocess.CompletedProcess[bytes]:
+            return subprocess.run(
+                [str(self.place.programs / program), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env={"PATH": os.defpath, "LC_ALL": "C"},
+                start_new_session=True,
+                check=False,
+                **rights,
+            )
+
+        # In a thread: uvloop's subprocesses cannot drop rights. Every program ends by its own time limit.
+        done = await asyncio.to_thread(run)
+        return done.returncode, " ".join(done.stdout.decode("utf-8", "replace").split())
 
 
 def _server_processes(*names: str) -> set[int]:
@@ -295,7 +294,7 @@ def _server_processes(*names: str) -> set[int]:
 
 def _is_postgres(command_line: str) -> bool:
     """The postmaster is run by its path; its children call themselves ``postgres: NAME: ROLE``."""
-    program = command_line.split("\0")[0]
+    program = command_line.partition("\0")[0]
     return program.startswith("postgres:") or Path(program).name == "postgres"
 
 

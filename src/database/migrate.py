@@ -91,7 +91,7 @@ async def _run(url: str, schema: str, work: Callable[[Config], object]) -> None:
 async def _write_revision(url: str, message: str) -> None:
     await upgrade(url, _SCRATCH)
     await _run(url, _SCRATCH, lambda config: command.revision(config, message, autogenerate=True))
-    await downgrade(url, _SCRATCH, "base")
+    await drop(url, _SCRATCH)
 
 
 if __name__ == "__main__":

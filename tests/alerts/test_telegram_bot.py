@@ -187,6 +187,20 @@ async def test_a_drop_is_not_said_twice(api: FakeBotApi, make_alerter: MakeAlert
         assert "Dropped" not in await api.arrival()
 
 
+async def test_a_doubt_about_delivery_is_not_said_twice(
+    api: FakeBotApi, make_alerter: MakeAlerter, running: Running
+) -> None:
+    api.script.append(api.silence)
+    alerter = make_alerter(api.base_url, request_timeout=0.05)
+    alerter.send(alert("bought"))
+    alerter.send(alert("feed down", WARNING))
+    async with running(alerter):
+        await api.arrival()
+        assert "Perhaps not delivered: 1 info" in await api.arrival()
+        alerter.send(alert("sold"))
+        assert "Perhaps" not in await api.arrival()
+
+
 @pytest.mark.parametrize(
     ("status", "description", "error"),
     [
@@ -329,15 +343,15 @@ async def test_a_message_under_way_when_flush_gave_up_still_reaches_the_fallback
 async def test_flush_does_not_sit_out_a_back_off(
     api: FakeBotApi, make_alerter: MakeAlerter, running: Running
 ) -> None:
-    stuck = FakeTime(stop_after=1)
-    api.script.append(refusal(500, "Internal"))
+    stuck = FakeTime(stop_after=2)
+    api.script.extend([refusal(500, "Internal")] * 2)
     alerter = make_alerter(api.base_url, clock=stuck.clock, sleep=stuck.sleep)
     async with running(alerter):
         alerter.send(alert("stopping"))
         await asyncio.wait_for(stuck.stopped.wait(), 10)
-        stuck.now += 1.0  # a second later, in a back-off that nobody ends
+        stuck.now += 1.0  # a second later, in a back-off of two that nobody ends
         assert await alerter.flush(10) == 0
-    assert len(api.received) == 2
+    assert len(api.received) == 3
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,10 @@ class StubExchange:
             wanted = {"open": "active", "unopened": "initialized"}[query["status"]]
             tickers = {m["event_ticker"] for m in self.markets.values() if m["status"] == wanted}
             events = [self._event(ticker) for ticker in sorted(tickers)]
-            return {"events": [e for e in events if e["series_ticker"] == query["series_ticker"]], "cursor": ""}
+            return {
+                "events": [e for e in events if e["series_ticker"] == query["series_ticker"]],
+                "cursor": "",
+            }
         if path == "/markets":
             found = list(self.markets.values())
             if "tickers" in query:
@@ -305,4 +308,3 @@ def make_market() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def check_signature() -> Callable[..., bool]:
     return verify
-

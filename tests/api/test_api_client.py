@@ -39,7 +39,9 @@ async def test_lists_are_read_to_the_last_page(exchange, client):
     assert [seen.query["limit"] for seen in exchange.requests] == ["1000"] * 3
 
 
-@pytest.mark.parametrize("cursors", [{"": "a", "a": "a"}, {"": "a", "a": "b", "b": "a"}], ids=["same", "loop"])
+@pytest.mark.parametrize(
+    "cursors", [{"": "a", "a": "a"}, {"": "a", "a": "b", "b": "a"}], ids=["same", "loop"]
+)
 async def test_a_repeated_cursor_is_an_error_not_a_shorter_list(exchange, client, cursors):
     exchange.routes["GET /portfolio/orders"] = paged(cursors)
     with pytest.raises(DefiniteError, match="cursor repeats"):
@@ -95,7 +97,10 @@ async def test_an_error_page_is_not_an_exchange_status(exchange, client):
 
 async def test_books_convert_both_sides_to_yes_prices_and_null_is_an_empty_side(exchange, client):
     exchange.routes["GET /markets/T/orderbook"] = {
-        "orderbook_fp": {"yes_dollars": [["0.4100", "25.00"], ["0.4200", "13.00"]], "no_dollars": [["0.5600", "17.00"]]}
+        "orderbook_fp": {
+            "yes_dollars": [["0.4100", "25.00"], ["0.4200", "13.00"]],
+            "no_dollars": [["0.5600", "17.00"]],
+        }
     }
     exchange.routes["GET /markets/orderbooks"] = {
         "orderbooks": [{"ticker": "T", "orderbook_fp": {"yes_dollars": None}}]

@@ -62,7 +62,11 @@ TABLE = [
     (429, BUSY, R, R),
     (429, b"", R, R),
     (302, HTML, R, U),
-    *((status, body, R, U) for status in (500, 502, 503, 504) for body in (nested("internal_error"), HTML, b"")),
+    *(
+        (status, body, R, U)
+        for status in (500, 502, 503, 504)
+        for body in (nested("internal_error"), HTML, b"")
+    ),
 ]
 
 
@@ -78,7 +82,10 @@ def test_every_documented_failure_has_its_class(status, body, read, create):
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (nested("invalid_order", "post only cross"), ErrorBody("invalid_order", "invalid_order", "post only cross")),
+        (
+            nested("invalid_order", "post only cross"),
+            ErrorBody("invalid_order", "invalid_order", "post only cross"),
+        ),
         (flat("bad_request"), ErrorBody("bad_request", "bad_request")),
         (MSG, ErrorBody("parameter_validation", "Parameter validation failed for limit")),
         (BUSY, ErrorBody("too_many_requests", "too many requests")),
@@ -112,7 +119,11 @@ async def transport(signer, budget, pause):
 @respx.mock
 async def test_a_read_is_repeated_with_backoff_and_a_fresh_signature_each_time(transport, pause):
     route = respx.get(f"{BASE}/portfolio/orders").mock(
-        side_effect=[httpx.Response(503, content=HTML), httpx.ReadTimeout(""), httpx.Response(200, content=b"{}")]
+        side_effect=[
+            httpx.Response(503, content=HTML),
+            httpx.ReadTimeout(""),
+            httpx.Response(200, content=b"{}"),
+        ]
     )
     assert await transport.request(ORDERS) == b"{}"
     stamps = [call.request.headers["KALSHI-ACCESS-TIMESTAMP"] for call in route.calls]
@@ -175,7 +186,8 @@ async def test_only_failures_before_sending_prove_that_nothing_was_sent(transpor
 
 @respx.mock
 @pytest.mark.parametrize(
-    "error", [httpx.ReadTimeout, httpx.WriteTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError]
+    "error",
+    [httpx.ReadTimeout, httpx.WriteTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError],
 )
 async def test_failures_after_sending_may_have_happened(transport, error):
     respx.post(f"{BASE}/portfolio/events/orders").mock(side_effect=error("x"))

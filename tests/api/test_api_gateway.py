@@ -142,7 +142,9 @@ async def test_an_order_the_venue_would_refuse_is_not_sent(exchange, gateway):
     assert exchange.requests == []
 
 
-async def test_a_caller_cancelled_mid_send_still_gets_the_outcome_and_then_its_cancellation(exchange, gateway):
+async def test_a_caller_cancelled_mid_send_still_gets_the_outcome_and_then_its_cancellation(
+    exchange, gateway
+):
     arrived, answer = asyncio.Event(), asyncio.Event()
 
     async def slow(_: web.Request) -> web.Response:
@@ -177,7 +179,7 @@ async def test_a_caller_cancelled_while_it_waits_for_budget_has_sent_nothing(exc
         waiting.set()
         await asyncio.Event().wait()
 
-    budget = RateBudget(sleep=forever)
+    budget = RateBudget(clock=lambda: 0.0, sleep=forever)
     await budget.write.acquire(75)
     client = KalshiClient(exchange.base_url, signer, budget=budget)
     gateway = KalshiGateway(client, clock)

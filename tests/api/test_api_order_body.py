@@ -73,7 +73,11 @@ def test_buying_twelve_no_at_63_is_the_documented_body():
 
 @pytest.mark.parametrize(
     ("outcome", "price", "side", "yes_price"),
-    [(Outcome.YES, 3_700, "bid", "0.3700"), (Outcome.NO, 6_300, "ask", "0.3700"), (Outcome.NO, 100, "ask", "0.9900")],
+    [
+        (Outcome.YES, 3_700, "bid", "0.3700"),
+        (Outcome.NO, 6_300, "ask", "0.3700"),
+        (Outcome.NO, 100, "ask", "0.9900"),
+    ],
 )
 def test_outcomes_map_to_the_yes_book(outcome, price, side, yes_price):
     book_side, book_price = to_book(outcome, price)

@@ -142,7 +142,9 @@ def order_changes(draw: st.DrawFn) -> OrderChanged:
         client_order_id=order.client_order_id,
         order_id=draw(st.just("") | st.uuids().map(str)),
         intent=order,
-        status=draw(st.sampled_from([status for status in OrderStatus if status is not OrderStatus.PENDING_NEW])),
+        status=draw(
+            st.sampled_from([status for status in OrderStatus if status is not OrderStatus.PENDING_NEW])
+        ),
         filled=draw(st.integers(0, order.count)),
         reserved=draw(st.integers(0, 10**12)),
         reason=draw(texts),

@@ -28,7 +28,10 @@ def test_a_pair_pays_a_dollar_back_at_once() -> None:
 
 
 def test_a_position_from_before_the_ledger_completes_pairs_too() -> None:
-    assert trading_cash([fill("1", ASK, 6_000, 300)], [], {"KXHIGHNY-26NOV24-B50.5": 500}) == -1_200_000 + 3_000_000
+    assert (
+        trading_cash([fill("1", ASK, 6_000, 300)], [], {"KXHIGHNY-26NOV24-B50.5": 500})
+        == -1_200_000 + 3_000_000
+    )
 
 
 def test_a_settlement_adds_what_the_exchange_paid_and_ends_the_position() -> None:
@@ -55,4 +58,6 @@ def test_cash_is_what_pairing_one_fill_after_the_other_gives(
     shuffled = list(trades)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert trading_cash(shuffled, [], opening) == cash
-    assert open_counts(shuffled, [], opening) == {ticker: count for ticker, count in position.items() if count}
+    assert open_counts(shuffled, [], opening) == {
+        ticker: count for ticker, count in position.items() if count
+    }

@@ -73,7 +73,10 @@ def test_texts_become_storable_whatever_they_hold(text: str) -> None:
 
 def test_odd_characters_in_a_record_become_replacement_characters() -> None:
     record = Noted("news", {"headline": "a\0b\ud800c"}, 1)
-    assert json.loads(encode(record))["data"]["headline"] == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
+    assert (
+        json.loads(encode(record))["data"]["headline"]
+        == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
+    )
 
 
 def test_read_only_mappings_are_kept() -> None:

@@ -17,7 +17,10 @@ from src.database.errors import FencedOut
 from src.database.store import PostgresStore
 from tests.database.records import approved
 
-HOLDERS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE application_name = $1)"
+HOLDERS = (
+    "SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid) "
+    "WHERE locktype = 'advisory' AND granted AND application_name = $1"
+)
 NOTE = Noted("note", {}, 1)
 
 

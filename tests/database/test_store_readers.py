@@ -75,5 +75,10 @@ async def test_status_sums_up_state_positions_orders_and_the_day(store: Postgres
     )
     assert [row["ticker"] for row in status["open_positions"]] == [TICKER]
     assert [(row["status"], row["count_e2"]) for row in status["live_orders"]] == [("pending_new", 1_000)]
-    assert (status["day"], status["day_pnl_e6"], status["journal_ns"], status["fills"]) == ("2026-11-22", -9, 10, 1)
+    assert (status["day"], status["day_pnl_e6"], status["journal_ns"], status["fills"]) == (
+        "2026-11-22",
+        -9,
+        10,
+        1,
+    )
     assert json.loads(json.dumps(status)) == status

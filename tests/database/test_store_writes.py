@@ -57,10 +57,17 @@ async def _rows(url: str, schema: str, query: str) -> list[asyncpg.Record]:
         await connection.close()
 
 
-async def test_an_intent_is_committed_before_put_returns(store: PostgresStore, server_url: str, schema: str) -> None:
+async def test_an_intent_is_committed_before_put_returns(
+    store: PostgresStore, server_url: str, schema: str
+) -> None:
     await store.put_intent(approved("s1", post_only=True, probability=0.5))
     (row,) = await _rows(server_url, schema, "SELECT * FROM orders")
-    assert (row["status"], row["order_id"], row["price_e4"], row["count_e2"]) == ("pending_new", None, 4_500, 1_000)
+    assert (row["status"], row["order_id"], row["price_e4"], row["count_e2"]) == (
+        "pending_new",
+        None,
+        4_500,
+        1_000,
+    )
     assert (row["reserved_e6"], row["filled_e2"], row["post_only"]) == (4_500_000, 0, True)
 
 
@@ -79,7 +86,9 @@ async def test_a_signal_cannot_have_two_orders_of_one_attempt(store: PostgresSto
 
 
 async def test_of_many_puts_of_one_order_at_once_exactly_one_wins(store: PostgresStore) -> None:
-    answers = await asyncio.gather(*(store.put_intent(approved("s1")) for _ in range(10)), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(store.put_intent(approved("s1")) for _ in range(10)), return_exceptions=True
+    )
     assert answers.count(None) == 1
     assert sum(isinstance(answer, DuplicateOrder) for answer in answers) == 9
 
@@ -161,7 +170,9 @@ async def test_the_stores_own_keys_cannot_be_overwritten_by_a_control_value(stor
 async def test_signals_refusals_and_marks_reach_their_tables(
     store: PostgresStore, server_url: str, schema: str
 ) -> None:
-    signal = Signal("s1", "weather_model", TICKER, EVENT, Outcome.NO, 0.3, 0.05, 0.02, "c", 1, 2, {"mean_f": 51.5})
+    signal = Signal(
+        "s1", "weather_model", TICKER, EVENT, Outcome.NO, 0.3, 0.05, 0.02, "c", 1, 2, {"mean_f": 51.5}
+    )
     refused = Refused("s1", "weather_model", TICKER, GateResult("edge", False, {"edge": 0.01}), 4)
     mark = AccountMarked(90, 10, 5, 1, "2026-11-22", -3, 6)
     await store.append([SignalRecorded(signal, "edge", 0.01, 3), refused, refused, mark])

@@ -16,6 +16,7 @@ import pytest
 import websockets
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+
 from src.core.events import DailyMaximum, ForecastUpdate
 from src.core.fees import FeeSchedule
 from src.core.grid import LINEAR_CENT
@@ -104,9 +105,7 @@ class SignedClient:
 
     async def call(self, method: str, path: str, body: Any = None, **kwargs: Any) -> httpx.Response:
         full = f"/trade-api/v2{path}"
-        return await self.http.request(
-            method, full, json=body, headers=self.headers(method, full), **kwargs
-        )
+        return await self.http.request(method, full, json=body, headers=self.headers(method, full), **kwargs)
 
     async def get(self, path: str) -> Any:
         response = await self.call("GET", path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from src.core.events import VenueOrderStatus
 from src.core.fees import FeeSchedule, FeeType
 from src.core.grid import DECI_CENT
