@@ -88,7 +88,7 @@ class TerminalNotifier:
 
     def _write(self, line: str) -> bool:
         """Whether the stream took the line; if not, the caller keeps it."""
-        if False:
+        if not _takes_a_line(self._stream):
             return False
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         try:

@@ -38,12 +38,17 @@ from src.core.ports import Clock, OrderGateway
 from src.core.stations import station_for_series
 from src.core.units import DOLLAR_CASH, SECOND, Nanos
 from src.execution.engine import Engine
-from src.execution.limits import ReconcilePolicy
 from src.monitoring.health import HealthReport, StatusServer
 from src.monitoring.metrics import Metrics
 from src.monitors.noaa import NwsForecastSource
 from src.monitors.simulated_weather import SimulatedWeatherSource
-from src.runtime.assemble import build_engine, open_database
+from src.runtime.assemble import (
+    at_world_speed,
+    build_engine,
+    open_database,
+    policy_at_world_speed,
+    risk_limits,
+)
 from src.runtime.clocks import AcceleratedClock, SystemClock, wall_ms
 from src.runtime.daemon import Daemon
 from src.runtime.settings import Settings
@@ -54,6 +59,7 @@ from src.simulator.paper import PaperGateway
 
 MARKET_EVENTS = (BookSnapshot, BookDelta, BookInvalid, PublicTrade, MarketUpdate, MarketLifecycle)
 log = structlog.get_logger("app")
+_SIMULATED_BALANCE_READS = 100.0
 _PAPER_CASH = 1_000 * DOLLAR_CASH
 _HUNG_AFTER: Nanos = 30 * SECOND
 
@@ -66,6 +72,7 @@ class Venue:
     signer: Signer | None
     clock: Clock
     simulated: bool
+    speed: float
 
 
 async def run_daemon(settings: Settings, mode: Mode, root: Path) -> None:
@@ -78,7 +85,12 @@ async def run_daemon(settings: Settings, mode: Mode, root: Path) -> None:
         fence = await database.store.lock("daemon")
         log.info("database", where=database.described, fence=fence)
         metrics = Metrics()
-        engine = build_engine(settings, mode, ReconcilePolicy())
+        engine = build_engine(
+            settings,
+            mode,
+            policy_at_world_speed(venue.speed),
+            at_world_speed(risk_limits(settings), venue.speed),
+        )
         notifier = _notifier(settings, mode)
         paper = PaperGateway(_PAPER_CASH, venue.clock) if mode is Mode.PAPER else None
         gateway: OrderGateway = paper if paper is not None else KalshiGateway(venue.client, venue.clock)
@@ -122,6 +134,7 @@ async def _reach(settings: Settings, mode: Mode) -> Venue:
     try:
         await client.exchange_status()
         if signer is not None:
+            await client.limits()
             await client.balance()
         clock = await _world_clock(settings)
     except FatalError as error:
@@ -135,7 +148,11 @@ async def _reach(settings: Settings, mode: Mode) -> Venue:
     except BaseException:
         await client.aclose()
         raise
-    return Venue(client, signer, clock or SystemClock(), clock is not None)
+    if clock is None:
+        return Venue(client, signer, SystemClock(), simulated=False, speed=1.0)
+    # A simulated exchange sets its own, wider limits; Kalshi serves the balance once a second.
+    client.budget.balance.resize(_SIMULATED_BALANCE_READS, _SIMULATED_BALANCE_READS)
+    return Venue(client, signer, clock, simulated=True, speed=max(1.0, clock.speed))
 
 
 async def _world_clock(settings: Settings) -> AcceleratedClock | None:

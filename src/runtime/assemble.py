@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src.core.errors import ConfigError
@@ -38,6 +38,30 @@ def risk_limits(settings: Settings) -> RiskLimits:
         stop_loss=risk.stop_loss_percentage / 100,
         consecutive_losses=risk.circuit_breaker_consecutive_losses,
         max_slippage=risk.max_slippage_percentage / 100,
+    )
+
+
+def at_world_speed(limits: RiskLimits, speed: float) -> RiskLimits:
+    """Limits on the age of messages are about the wire, which runs in real time: at ``speed`` world seconds
+    per real second the same delay looks that many times as long.
+    """
+    return replace(
+        limits,
+        max_account_age=int(limits.max_account_age * speed),
+        max_feed_lag=int(limits.max_feed_lag * speed),
+        max_signal_age=int(limits.max_signal_age * speed),
+    )
+
+
+def policy_at_world_speed(speed: float) -> ReconcilePolicy:
+    """How often the exchange's records are read, in world time."""
+    policy = ReconcilePolicy()
+    return replace(
+        policy,
+        interval=int(policy.interval * speed),
+        grace=int(policy.grace * speed),
+        retry_after=int(policy.retry_after * speed),
+        overlap=int(policy.overlap * speed),
     )
 
 

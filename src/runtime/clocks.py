@@ -32,13 +32,13 @@ class AcceleratedClock:
         self, world_now: Nanos, speed: float, monotonic: Callable[[], Nanos] = time.monotonic_ns
     ) -> None:
         self._world_now = world_now
-        self._speed = speed
+        self.speed = speed
         self._monotonic = monotonic
         self._anchor = monotonic()
 
     def now(self) -> Nanos:
         """World time, nanoseconds since the epoch."""
-        return self._world_now + int((self._monotonic() - self._anchor) * self._speed)
+        return self._world_now + int((self._monotonic() - self._anchor) * self.speed)
 
 
 class ManualClock:

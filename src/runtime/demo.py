@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -29,7 +29,7 @@ from src.database.store import PostgresStore
 from src.execution.limits import ReconcilePolicy
 from src.monitoring.metrics import Metrics
 from src.monitors.simulated_weather import SimulatedWeatherSource
-from src.runtime.assemble import build_engine, open_database
+from src.runtime.assemble import build_engine, open_database, risk_limits
 from src.runtime.book_check import ledger_differences
 from src.runtime.clocks import ManualClock, wall_ms
 from src.runtime.daemon import Daemon
@@ -41,6 +41,7 @@ from src.simulator.service import SimulatorService
 from src.simulator.world import World
 
 _QUIET_LIMIT_SECONDS = 30.0
+_BALANCE_READS = 1_000.0
 _STARTING_CASH: Cash = 1_000 * DOLLAR_CASH
 
 
@@ -119,7 +120,8 @@ class _DemoRun:
         # Fifteen minutes of world time are a fraction of a second here: reading the records more often
         # than that would only repeat the same answer.
         policy = ReconcilePolicy(interval=15 * MINUTE, grace=10 * SECOND, retry_after=2 * SECOND)
-        self._engine = build_engine(settings, Mode.SIMULATED, policy)
+        limits = replace(risk_limits(settings), max_account_age=4 * policy.interval)
+        self._engine = build_engine(settings, Mode.SIMULATED, policy, limits)
         label = f"SIMULATED money, {plan.world.kind} world, {plan.world.days} days, seed {plan.seed}"
         self._view = DemoView(console, self._engine, label)
         self._daemon = Daemon(
@@ -141,6 +143,9 @@ class _DemoRun:
 
     async def drive(self, stop: asyncio.Event) -> None:
         """Run the world to its end (or until ``stop``), then stop the daemon in stages."""
+        await self._client.limits()
+        # Kalshi serves the balance once a second; in a world this much faster that would be all we wait for.
+        self._client.budget.balance.resize(_BALANCE_READS, _BALANCE_READS)
         task = asyncio.create_task(self._daemon.run(), name="daemon")
         try:
             with self._view:

@@ -368,6 +368,7 @@ async def test_the_token_is_in_no_log_alert_or_repr(
 ) -> None:
     """Even with every debug line on and a server that quotes the address."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "telegram")
     for name in ("httpx", "httpcore"):
         caplog.set_level(logging.WARNING, name)
     api.script.append(answer)  # type: ignore[arg-type]

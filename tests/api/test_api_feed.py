@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from src.api.feed import KalshiFeed
 from src.core.errors import ConfigError, FatalError
@@ -294,6 +295,20 @@ async def test_one_malformed_market_does_not_hide_the_others(feed, exchange, bad
     assert (await reader.next()).market.ticker == A
     assert isinstance(await reader.next(), FeedUp)
     assert bad == [("kalshi-rest", "market.price_ranges")]
+
+
+async def test_a_series_the_venue_does_not_list_is_reported_and_the_others_are_followed(
+    make_feed, exchange, make_market, bad
+):
+    async def missing(_: web.Request) -> web.Response:
+        return web.json_response({"error": {"code": "not_found", "message": "not found"}}, status=404)
+
+    exchange.routes["GET /series/KXNONE"] = missing
+    exchange.markets = {A: make_market(A)}
+    reader = Reader(make_feed(series=["KXNONE", "KXHIGHNY"]))
+    assert (await reader.next()).market.ticker == A
+    assert isinstance(await reader.next(), FeedUp)
+    assert bad == [("kalshi-rest", "series KXNONE is not listed")]
 
 
 async def test_a_cancelled_stream_leaves_nothing_running(feed, exchange, up):

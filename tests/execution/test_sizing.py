@@ -209,7 +209,7 @@ def any_limits(draw: st.DrawFn) -> SizeLimits:
     )
 
 
-@settings(max_examples=300, deadline=None)  # about one in eight is an order
+@settings(max_examples=300)  # about one in eight is an order
 @given(probabilities, st.floats(0, 0.3), ladders, any_limits())
 @example(0.9, 0.0, [(10, 60_000), (4_000, 60_000)], limits(wealth=100_000, max_cost=50))
 def test_every_order_keeps_every_promise(
@@ -235,7 +235,7 @@ def test_every_order_keeps_every_promise(
     assert (order.count + bounds.held - bounds.held_opposite) / 100 <= target + 1e-6
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(probabilities, probabilities, st.floats(0, 0.3), ladders, any_limits())
 def test_a_higher_probability_never_buys_less(
     a: float, b: float, std_error: float, offers: Offers, bounds: SizeLimits
@@ -246,7 +246,7 @@ def test_a_higher_probability_never_buys_less(
     assert less.count <= more.count
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(probabilities, ladders, any_limits(), st.integers(0, 10**9))
 def test_more_room_never_buys_less(q: float, offers: Offers, bounds: SizeLimits, extra: int) -> None:
     order = size_order(q, 0.0, offers, FEES, bounds)
@@ -254,7 +254,7 @@ def test_more_room_never_buys_less(q: float, offers: Offers, bounds: SizeLimits,
     assert order.count <= size_order(q, 0.0, offers, FEES, roomier).count
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(probabilities, ladders, any_limits())
 def test_one_more_contract_would_break_a_rule(q: float, offers: Offers, bounds: SizeLimits) -> None:
     """The order is the largest allowed: the next contract is over the target, a cap, or not on offer."""
