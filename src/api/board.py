@@ -46,6 +46,12 @@ class MarketBoard:
         self._rng = rng
         self._refreshes: dict[Refresh, int] = {}
         self._due = asyncio.Event()
+        self._reading = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being read, or is about to be."""
+        return self._reading or bool(self._refreshes)
 
     def ask(self, refresh: Refresh) -> None:
         """Have something read again, soon."""
@@ -81,6 +87,13 @@ class MarketBoard:
     async def refresh(self, session: FeedSession, emit: Emit) -> None:
         """Read what was asked for; what fails is tried again a few times."""
         due, self._refreshes = self._refreshes, {}
+        self._reading = True
+        try:
+            await self._read_all(due, session, emit)
+        finally:
+            self._reading = False
+
+    async def _read_all(self, due: dict[Refresh, int], session: FeedSession, emit: Emit) -> None:
         for refresh, attempts in due.items():
             try:
                 found = await self._read(refresh, session, emit)

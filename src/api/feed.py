@@ -98,6 +98,14 @@ class KalshiFeed:
         """Messages that broke their contract."""
         self.reconnects = 0
 
+    @property
+    def is_settled(self) -> bool:
+        """Connected, every market described, nothing asked for and not yet answered."""
+        session = self._session
+        if session is None or self._board.is_busy or session.commands.encoded:
+            return False
+        return session.is_described and not session.is_waiting
+
     # --- use -------------------------------------------------------------------------------------
 
     async def stream(self) -> AsyncIterator[Event]:

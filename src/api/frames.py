@@ -169,11 +169,19 @@ class LifecycleFrame(Struct, tag_field="type", tag="market_lifecycle_v2"):
     msg: LifecycleMsg
 
 
+class EventLifecycleMsg(Struct, frozen=True):
+    """A new event. It names its series, which a market's ticker need not do."""
+
+    event_ticker: str = ""
+    series_ticker: str = ""
+
+
 class EventLifecycleFrame(Struct, tag_field="type", tag="event_lifecycle"):
-    """``event_lifecycle``: only counted in the sequence; its markets are announced one by one."""
+    """``event_lifecycle``."""
 
     sid: int
     seq: int
+    msg: EventLifecycleMsg = EventLifecycleMsg()
 
 
 class EventFeeFrame(Struct, tag_field="type", tag="event_fee_update"):

@@ -17,11 +17,13 @@ from src.api.frames import (
     DeltaFrame,
     ErrorFrame,
     EventFeeFrame,
+    EventLifecycleFrame,
     FillFrame,
     Frame,
     LifecycleFrame,
     LifecycleMsg,
     MalformedFrame,
+    OkFrame,
     SnapshotFrame,
     SubscribedFrame,
     TradeFrame,
@@ -181,11 +183,20 @@ class FeedSession:
                 return (wire_ws.order_update(order, ts),)
             case LifecycleFrame(msg=change):
                 return self._lifecycle(change, ts)
+            case EventLifecycleFrame(msg=listed):
+                if listed.event_ticker and listed.series_ticker in self._board.series:
+                    self._board.ask(Refresh("event", listed.event_ticker))
             case EventFeeFrame(msg=fees):
                 if self._is_ours(fees.event_ticker):
                     self._board.ask(Refresh("event", fees.event_ticker))
             case SubscribedFrame():
                 return self._subscribed(frame, ts)
+            case OkFrame(id=command, sid=sid):
+                # Subscribing again to a channel that exists adds to it and is answered by its `ok`.
+                channel = self._channels.get(sid) if sid is not None else None
+                if command is not None and channel is not None:
+                    self._acknowledged(command, channel.name)
+                return self._up(ts) if not self.is_up else ()
             case ErrorFrame():
                 return self._error(frame, ts)
             case UnknownFrame():
@@ -244,12 +255,16 @@ class FeedSession:
             self._channels.pop(previous, None)
         self._sids[name] = sid
         self._channels.setdefault(sid, _Channel(name)).name = name
-        for command, channels in list(self._unacknowledged.items()):
-            if frame.id in {command, None}:
-                channels.discard(name)
+        for command in list(self._unacknowledged) if frame.id is None else [frame.id]:
+            self._acknowledged(command, name)
+        return self._up(ts)
+
+    def _acknowledged(self, command: int, channel: str) -> None:
+        channels = self._unacknowledged.get(command)
+        if channels is not None:
+            channels.discard(channel)
             if not channels:
                 del self._unacknowledged[command]
-        return self._up(ts)
 
     def _error(self, frame: ErrorFrame, ts: Nanos) -> tuple[Event, ...]:
         code, text = frame.msg.code, f"error {frame.msg.code} {frame.msg.msg}".strip()

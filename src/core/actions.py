@@ -273,4 +273,3 @@ AuditRecord: TypeAlias = (
     | ControlValue
     | Noted
 )
-

@@ -128,5 +128,3 @@ class Strategy(Protocol):
 
     def fair_probability(self, view: MarketView, ticker: str) -> float | None:
         """Current probability of YES, for thesis exits; None when it has no opinion."""
-
-

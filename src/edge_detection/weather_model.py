@@ -27,7 +27,7 @@ from src.core.market import Market
 from src.core.ports import MarketView
 from src.core.signal import Signal
 from src.core.stations import Station, climate_day_bounds, event_date, station_for_series
-from src.core.units import HOUR, MINUTE, Nanos
+from src.core.units import CENT_PRICE, DOLLAR_PRICE, HOUR, MINUTE, Nanos, Price
 from src.edge_detection.ladder import exhaustive_ladder, market_consensus, pool_ladder, strikes_of
 from src.edge_detection.weather_config import WeatherConfig
 from src.edge_detection.weather_estimator import Estimate
@@ -41,6 +41,7 @@ _COLDEST_F, _HOTTEST_F = -80.0, 140.0
 _SIGNALS_PER_EVENT = 2
 # A refused opinion may be said again, but not on every change of the book.
 _REPEAT_AFTER: Nanos = MINUTE
+_NEAR_CERTAIN: Price = 10 * CENT_PRICE
 
 
 class WeatherModel:
@@ -280,11 +281,21 @@ def _rules_name(market: Market, station: Station) -> bool:
 
 
 def _mids(view: MarketView, ladder: Sequence[Market]) -> list[float | None] | None:
-    """Mid of each book, None where it is one-sided; None altogether when a book cannot be trusted."""
+    """Mid of each book, None where the book says too little; None altogether when one cannot be trusted.
+
+    Far brackets often have no bid (or no ask): 0 and 1 dollar are no legal prices. A lone ask of at most ten
+    cents still says that the value lies between zero and it, and is read as the middle of that.
+    """
     mids: list[float | None] = []
     for market in ladder:
         book = view.book(market.ticker)
         if book is None or not book.is_valid or book.is_crossed:
             return None
-        mids.append(book.mid)
+        bid, ask = book.best_bid, book.best_ask
+        if bid is None and ask is not None and ask <= _NEAR_CERTAIN:
+            mids.append(ask / 2 / DOLLAR_PRICE)
+        elif ask is None and bid is not None and bid >= DOLLAR_PRICE - _NEAR_CERTAIN:
+            mids.append((bid + DOLLAR_PRICE) / 2 / DOLLAR_PRICE)
+        else:
+            mids.append(book.mid)
     return mids

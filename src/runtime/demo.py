@@ -211,7 +211,11 @@ class _DemoRun:
         calm = 0
         while calm < 2:
             await self._turn("quiet", limit, task)
-            settled = self._daemon.is_quiet and self._frames_handled() == self._service.server.frames_sent
+            settled = (
+                self._daemon.is_quiet
+                and self._frames_handled() == self._service.server.frames_sent
+                and self._feed.is_settled
+            )
             calm = calm + 1 if settled else 0
 
     def _frames_handled(self) -> int:

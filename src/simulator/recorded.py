@@ -21,7 +21,7 @@ from src.core.events import DailyMaximum, ForecastUpdate
 from src.core.sides import BookSide
 from src.core.stations import station_for_series
 from src.core.units import CENT_PRICE, MILLISECOND, MINUTE, ONE_CONTRACT, SECOND, Nanos
-from src.simulator.recorded_book import STALE_AFTER, AssumedBook
+from src.simulator.recorded_book import GONE_AFTER, STALE_AFTER, AssumedBook
 from src.simulator.recorded_markets import (
     SETTLEMENT_TIMER_SECONDS,
     RecordedEvent,
@@ -94,12 +94,13 @@ class RecordedWorld:
         for trade in self._prints(event):
             if trade.ts >= closes[trade.ticker]:
                 continue
-            yield from _withdrawals(books, staleness, trade.ts)
+            yield from _ageing(books, staleness, trade.ts)
             yield trade
             yield books[trade.ticker].after(trade)
-            if trade.ts + STALE_AFTER < closes[trade.ticker]:
-                heapq.heappush(staleness, (trade.ts + STALE_AFTER, trade.ticker))
-        yield from _withdrawals(books, staleness, max(closes.values()))
+            for age in (STALE_AFTER, GONE_AFTER):
+                if trade.ts + age < closes[trade.ticker]:
+                    heapq.heappush(staleness, (trade.ts + age, trade.ticker))
+        yield from _ageing(books, staleness, max(closes.values()))
         yield from event.determinations
 
     def _prints(self, event: RecordedEvent) -> Iterator[CrowdPrint]:
@@ -116,12 +117,12 @@ class RecordedWorld:
             )
 
 
-def _withdrawals(
+def _ageing(
     books: dict[str, AssumedBook], staleness: list[tuple[Nanos, str]], until: Nanos
 ) -> Iterator[WorldEvent]:
     while staleness and staleness[0][0] <= until:
         ts, ticker = heapq.heappop(staleness)
-        quote = books[ticker].withdraw_stale(ts)
+        quote = books[ticker].aged(ts)
         if quote is not None:
             yield quote
 

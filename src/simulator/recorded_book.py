@@ -1,14 +1,17 @@
 """The ASSUMED order book around recorded trades: the record holds trades, no quotes and no depth.
 
-Assumptions, all from the past only and all on the side of fewer and worse fills for us:
+Assumptions, all from the past only:
 
 1. The best ask is the price of the last trade whose taker bought YES; the best bid that of the last trade
-   whose taker bought NO. A side not seen yet does not exist: the book is then one-sided.
+   whose taker bought NO.
 2. Where the two touch or cross, the older one moves to one tick beyond the newer; off the grid it goes.
-3. The size at the touch is the (lower) median of the last five trade sizes of that side, at most 200
+3. A side not seen yet, or whose last trade is three hours old, retreats to five cents from the market's
+   newest trade (or stays where it is, if that is worse for a taker): somebody quotes, but wide. Real spreads
+   in these markets were two to four cents.
+4. Twelve hours after its last trade of either side a market has no book at all: nobody trades on a dead tape.
+5. The size at the touch is the (lower) median of the last five trade sizes of that side, at most 200
    contracts. One more level stands one tick behind with the same size.
-4. A side is withdrawn three hours after its last trade: nobody trades on a dead tape.
-5. The book is restored to this after every trade in the market, whatever we took before.
+6. The book is restored to this after every trade in the market, whatever we took before.
 """
 
 from __future__ import annotations
@@ -20,25 +23,23 @@ from statistics import median_low
 from src.core.events import Levels
 from src.core.grid import LINEAR_CENT
 from src.core.sides import BookSide
-from src.core.units import DOLLAR_PRICE, HOUR, ONE_CONTRACT, Count, Nanos, Price
+from src.core.units import CENT_PRICE, DOLLAR_PRICE, HOUR, ONE_CONTRACT, Count, Nanos, Price
 from src.simulator.world import CrowdPrint, CrowdQuote
 
 STALE_AFTER: Nanos = 3 * HOUR
+GONE_AFTER: Nanos = 12 * HOUR
+RETREAT: Price = 5 * CENT_PRICE
 MAX_TOUCH_SIZE: Count = 200 * ONE_CONTRACT
 _SIZES_REMEMBERED = 5
 
 
 @dataclass(slots=True)
 class _Side:
-    """One side of the assumed book; ``price`` is ``None`` while it does not exist."""
+    """One side as its own trades show it; ``price`` is ``None`` before the first or off the grid."""
 
     price: Price | None = None
-    last_print: Nanos = 0
+    last_print: Nanos | None = None
     sizes: deque[Count] = field(default_factory=lambda: deque(maxlen=_SIZES_REMEMBERED))
-
-    def withdraw(self) -> None:
-        self.price = None
-        self.sizes.clear()
 
 
 class AssumedBook:
@@ -47,39 +48,55 @@ class AssumedBook:
     def __init__(self, ticker: str) -> None:
         self._ticker = ticker
         self._sides = {BookSide.BID: _Side(), BookSide.ASK: _Side()}
+        self._newest: CrowdPrint | None = None
+        self._shown: tuple[Levels, Levels] = ((), ())
 
     def after(self, trade: CrowdPrint) -> CrowdQuote:
         """The book after a trade."""
+        self._newest = trade
         hit = self._sides[trade.taker_side.other]
         hit.price, hit.last_print = trade.price, trade.ts
         hit.sizes.append(trade.count)
         older = self._sides[trade.taker_side]
         if older.price is not None:
             if trade.taker_side is BookSide.BID:
-                limit = LINEAR_CENT.step_down(trade.price)
-                moved = min(older.price, limit)
+                moved = min(older.price, LINEAR_CENT.step_down(trade.price))
             else:
-                limit = LINEAR_CENT.step_up(trade.price)
-                moved = max(older.price, limit)
+                moved = max(older.price, LINEAR_CENT.step_up(trade.price))
             older.price = moved if LINEAR_CENT.is_legal(moved) else None
         return self._quote(trade.ts)
 
-    def withdraw_stale(self, now: Nanos) -> CrowdQuote | None:
-        """The book without the sides whose last trade is too old, or ``None`` if nothing changes."""
-        stale = [s for s in self._sides.values() if s.price is not None and s.last_print + STALE_AFTER <= now]
-        for side in stale:
-            side.withdraw()
-        return self._quote(now) if stale else None
+    def aged(self, now: Nanos) -> CrowdQuote | None:
+        """The book as time alone has changed it, or ``None`` if it has not."""
+        before = self._shown
+        quote = self._quote(now)
+        return quote if self._shown != before else None
 
     def _quote(self, ts: Nanos) -> CrowdQuote:
-        return CrowdQuote(ts, self._ticker, self._levels(BookSide.BID), self._levels(BookSide.ASK))
+        bids, asks = self._levels(BookSide.BID, ts), self._levels(BookSide.ASK, ts)
+        self._shown = (bids, asks)
+        return CrowdQuote(ts, self._ticker, bids, asks)
 
-    def _levels(self, side: BookSide) -> Levels:
-        shown = self._sides[side]
-        if shown.price is None:
+    def _levels(self, side: BookSide, ts: Nanos) -> Levels:
+        price = self._touch(side, ts)
+        if price is None:
             return ()
-        size = min(MAX_TOUCH_SIZE, median_low(shown.sizes))
-        step = LINEAR_CENT.step_down if side is BookSide.BID else LINEAR_CENT.step_up
-        behind = step(shown.price)
-        prices = (shown.price, behind) if 0 < behind < DOLLAR_PRICE else (shown.price,)
-        return tuple((price, size) for price in prices)
+        sizes = self._sides[side].sizes or self._sides[side.other].sizes
+        size = min(MAX_TOUCH_SIZE, median_low(sizes))
+        behind = LINEAR_CENT.step_down(price) if side is BookSide.BID else LINEAR_CENT.step_up(price)
+        prices = (price, behind) if 0 < behind < DOLLAR_PRICE else (price,)
+        return tuple((level, size) for level in prices)
+
+    def _touch(self, side: BookSide, ts: Nanos) -> Price | None:
+        newest, own = self._newest, self._sides[side]
+        if newest is None or newest.ts + GONE_AFTER <= ts:
+            return None
+        if own.last_print is not None and own.last_print + STALE_AFTER > ts:
+            return own.price
+        if side is BookSide.BID:
+            far = newest.price - RETREAT
+            price = far if own.price is None else min(far, own.price)
+        else:
+            far = newest.price + RETREAT
+            price = far if own.price is None else max(far, own.price)
+        return price if LINEAR_CENT.is_legal(price) else None

@@ -62,7 +62,7 @@ class FakeBotApi:
     async def serving(self) -> AsyncIterator[FakeBotApi]:
         app = web.Application()
         app.router.add_post(f"/bot{TOKEN}/sendMessage", self._send_message)
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

@@ -185,10 +185,21 @@ def test_a_one_sided_market_is_never_bought(make_desk, side: str):
 def test_too_many_one_sided_books_are_no_market(make_desk):
     desk = make_desk(model_weight=0.5)
     now = desk.ready()
-    for ticker in desk.tickers[:2]:
-        desk.quote(ticker, None, 500, now)
+    for ticker in desk.tickers[:3]:
+        desk.quote(ticker, None, 4_500, now)
     assert desk.tick(now) == []
     assert reason(desk) == "the books are one-sided or fit no normal"
+
+
+def test_a_lone_cheap_ask_is_an_opinion_of_the_market_but_nothing_to_trade(make_desk):
+    """Far brackets often have no bid: their ask bounds the value, so the ladder can still be read."""
+    desk = make_desk(model_weight=0.5)
+    now = desk.ready()
+    for ticker in (desk.tickers[0], desk.tickers[-1]):
+        desk.quote(ticker, None, 300, now)
+    said = {signal.ticker for signal in desk.tick(now)}
+    assert not said & {desk.tickers[0], desk.tickers[-1]}
+    assert reason(desk) != "the books are one-sided or fit no normal"
 
 
 def test_an_incomplete_set_of_markets_is_not_traded(make_desk):

@@ -16,9 +16,9 @@ from src.core.events import DailyMaximum, ForecastUpdate
 from src.core.grid import LINEAR_CENT
 from src.core.market import StrikeKind
 from src.core.sides import BookSide
-from src.core.units import HOUR, MILLISECOND, SECOND
+from src.core.units import MILLISECOND, MINUTE, SECOND
 from src.simulator.recorded import RecordedWorld
-from src.simulator.recorded_book import STALE_AFTER, AssumedBook
+from src.simulator.recorded_book import GONE_AFTER, STALE_AFTER, AssumedBook
 from src.simulator.world import CrowdPrint, CrowdQuote, Determine, ListEvent, WeatherNews, World, WorldEvent
 
 _DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -36,11 +36,6 @@ def _utc(text: str) -> int:
 
 def _print(minute: int, cents: int, contracts: int, taker: BookSide) -> CrowdPrint:
     return CrowdPrint(minute * 60 * SECOND, "M", f"t{minute}", cents * 100, contracts * 100, taker)
-
-
-def test_a_side_nobody_traded_on_does_not_exist() -> None:
-    quote = AssumedBook("M").after(_print(0, 40, 10, BookSide.BID))
-    assert quote == CrowdQuote(0, "M", (), ((4_000, 1_000), (4_100, 1_000)))
 
 
 def test_the_older_side_gives_way_by_one_tick_where_the_two_touch_or_cross() -> None:
@@ -70,18 +65,24 @@ def test_size_is_the_lower_median_of_the_last_five_prints_of_that_side_and_cappe
     assert quotes[-1].asks[0][1] == 20_000
 
 
-def test_a_side_is_withdrawn_three_hours_after_its_own_last_print() -> None:
+def test_a_side_not_seen_yet_is_quoted_five_cents_away() -> None:
+    """One print shows one side; the other is assumed wide, never better than the print."""
+    quote = AssumedBook("M").after(_print(0, 60, 10, BookSide.BID))
+    assert quote == CrowdQuote(0, "M", ((5_500, 1_000), (5_400, 1_000)), ((6_000, 1_000), (6_100, 1_000)))
+
+
+def test_an_old_side_retreats_and_an_old_market_has_no_book() -> None:
+    """Three hours after its own last print a side is at least five cents from the newest one; later nothing."""
     book = AssumedBook("M")
-    book.after(_print(0, 60, 10, BookSide.BID))
-    book.after(_print(30, 40, 10, BookSide.ASK))
-    assert book.withdraw_stale(STALE_AFTER - 1) is None
-    without_ask = book.withdraw_stale(STALE_AFTER)
-    assert without_ask is not None
-    assert without_ask.asks == ()
-    assert without_ask.bids[0][0] == 4_000
-    empty = book.withdraw_stale(STALE_AFTER + HOUR // 2)
-    assert empty is not None
-    assert empty.bids == ()
+    book.after(_print(1, 60, 10, BookSide.BID))
+    book.after(_print(30, 58, 10, BookSide.ASK))
+    assert book.aged(1 + STALE_AFTER - 1) is None
+    wide = book.aged(MINUTE + STALE_AFTER)
+    assert wide is not None
+    assert (wide.bids[0][0], wide.asks[0][0]) == (5_800, 6_300)
+    gone = book.aged(30 * MINUTE + GONE_AFTER)
+    assert gone is not None
+    assert (gone.bids, gone.asks) == ((), ())
 
 
 # --- a small CSV history ------------------------------------------------------------------------
@@ -164,7 +165,7 @@ def test_what_is_left_out_is_counted_and_named(folder: Path) -> None:
     )
 
 
-def test_each_trade_is_a_print_followed_by_the_assumed_book_and_dead_sides_are_withdrawn(
+def test_each_trade_is_a_print_followed_by_the_assumed_book_which_ages(
     folder: Path,
 ) -> None:
     ticker = "HIGHNY-24MAR10-B50.5"
@@ -177,12 +178,13 @@ def test_each_trade_is_a_print_followed_by_the_assumed_book_and_dead_sides_are_w
         if isinstance(e, CrowdQuote)
     ]
     assert tops == [
-        (None, 4_000),
+        (3_500, 4_000),
         (3_800, 4_000),
         (3_800, 4_500),
-        (None, 4_500),
+        (3_800, 5_000),
         (None, None),
-        (None, 9_000),
+        (3_800, 9_000),
+        (3_800, 9_500),
         (None, None),
     ]
     assert [type(e) for e in flow[:2]] == [CrowdPrint, CrowdQuote]
