@@ -1,7 +1,7 @@
 # Everything runs from the project's root in .venv, which is made here with what the lock files name and no more.
 
 PYTHON ?= python3
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto
 ARGS ?=
 
 BIN := .venv/bin
@@ -25,7 +25,7 @@ help: ## show this list
 demo: .venv/runtime.stamp ## trade a generated world on the simulated exchange, offline (ARGS="..." is passed on)
 	@$(BIN)/python main.py demo $(ARGS)
 
-test: .venv/dev.stamp ## run all tests (PYTEST_ARGS="-k risk -x" narrows them)
+test: .venv/dev.stamp ## run all tests on all cores (PYTEST_ARGS="-k risk -x" narrows them)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: .venv/dev.stamp lock-check ## every check there is: style, types, architecture, lock files, tests

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+
 from src.core.actions import CancelOrder, RequestReport, RequestSnapshot
 from src.core.errors import VenueError
 from src.core.events import Event, OrderRejected, ReportFailed

@@ -33,10 +33,12 @@ from src.core.events import (
     MarketLifecycle,
     MarketUpdate,
     PublicTrade,
+    VenuePosition,
 )
 from src.core.ports import Clock, OrderGateway
 from src.core.stations import station_for_series
 from src.core.units import DOLLAR_CASH, SECOND, Nanos
+from src.database.store import PostgresStore
 from src.execution.engine import Engine
 from src.monitoring.health import HealthReport, StatusServer
 from src.monitoring.metrics import Metrics
@@ -92,9 +94,11 @@ async def run_daemon(settings: Settings, mode: Mode, root: Path) -> None:
             at_world_speed(risk_limits(settings), venue.speed),
         )
         notifier = _notifier(settings, mode)
-        paper = PaperGateway(_PAPER_CASH, venue.clock) if mode is Mode.PAPER else None
+        paper = await _paper_account(database.store, venue.clock) if mode is Mode.PAPER else None
         gateway: OrderGateway = paper if paper is not None else KalshiGateway(venue.client, venue.clock)
         feed = _market_feed(settings, venue, metrics)
+        # A market we hold is followed whatever became of it: its settlement may still be to come.
+        await feed.watch((await database.store.ledger()).counts)
         sources = _sources(settings, venue, feed, paper)
         daemon = Daemon(
             engine=engine,
@@ -117,6 +121,20 @@ async def run_daemon(settings: Settings, mode: Mode, root: Path) -> None:
         if isinstance(notifier, TelegramAlerter):
             await notifier.flush(5.0)
         log.info("stopped", state=engine.control.state.value)
+
+
+async def _paper_account(store: PostgresStore, clock: Clock) -> PaperGateway:
+    """A paper account that goes on where the ledger of earlier runs stopped."""
+    paper = PaperGateway(_PAPER_CASH, clock)
+    ledger = await store.ledger()
+    if ledger.cash is not None:
+        held = [
+            VenuePosition(row.ticker, row.count, row.cost, row.realized, row.fees)
+            for row in ledger.positions
+            if row.count
+        ]
+        paper.restore(ledger.cash, held)
+    return paper
 
 
 async def _reach(settings: Settings, mode: Mode) -> Venue:

@@ -209,16 +209,13 @@ class Daemon:
         """Until no order of ours may trade any more. Cancels whose outcome is unclear are read again."""
         while True:
             await self.executor.drain()
-            while not self.inbox.is_empty:
-                await asyncio.sleep(0)
-            live = [
-                order for order in self.engine.ledger.orders.live() if order.is_live and not order.external
-            ]
-            if not live:
-                return
-            self.inbox.put_urgent(Tick(self.clock.now()))
-            self.inbox.put_urgent(Shutdown(self.clock.now()))
-            await asyncio.sleep(0.2)
+            if self.is_quiet:
+                orders = self.engine.ledger.orders.live()
+                if not any(order.is_live and not order.external for order in orders):
+                    return
+                self.inbox.put_urgent(Tick(self.clock.now()))
+                self.inbox.put_urgent(Shutdown(self.clock.now()))
+            await asyncio.sleep(0.05)
 
     def idle_for(self) -> Nanos:
         """Nanoseconds since the engine last handled an event (a hung loop shows here)."""

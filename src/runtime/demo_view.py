@@ -49,9 +49,12 @@ class DemoView:
         self._printed = -1
         self._share = 0.0
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(), expand=True,
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(),
+            expand=True,
+        )
         self._task = self._progress.add_task("world", total=1.0)
 
     def __enter__(self) -> DemoView:

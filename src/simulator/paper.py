@@ -41,7 +41,7 @@ from src.core.units import Cash, Count, Nanos, Price
 from src.simulator.exchange import Exchange
 from src.simulator.outputs import FillMade, OrderChange, Output
 from src.simulator.paper_records import fill_event, order_update, settlement_event
-from src.simulator.records import NewOrder
+from src.simulator.records import NewOrder, Position
 from src.simulator.refusals import OrderRefused
 from src.simulator.venue import VenueRules
 from src.simulator.world import CrowdPrint, CrowdQuote, ListEvent
@@ -62,6 +62,15 @@ class PaperGateway:
         self._results: dict[str, tuple[str, Price]] = {}
         self._events: asyncio.Queue[Event] = asyncio.Queue(_QUEUE_LIMIT)
         self.exchange.subscribe(self._on_outputs)
+
+    def restore(self, cash: Cash, held: Sequence[VenuePosition]) -> None:
+        """Go on with the account of an earlier run, as its ledger has it."""
+        self._account.cash = cash
+        for ordinal, position in enumerate(held):
+            event_ticker = position.ticker.rpartition("-")[0]
+            self._account.positions[position.ticker] = Position(
+                position.ticker, event_ticker, 0, ordinal, position.count, position.exposure
+            )
 
     # --- the live market ---------------------------------------------------------------------------
 
