@@ -29,8 +29,8 @@ class SnapshotMsg(Struct):
     clock: int | None = None
 
 
-class DeltaMsg(Struct):
-    """A signed change of size at one price."""
+class DeltaMsg(Struct, gc=False):
+    """A signed change of size at one price. The garbage collector need not follow the commonest message."""
 
     market_ticker: Text
     price_dollars: str
@@ -129,7 +129,7 @@ class SnapshotFrame(Struct, tag_field="type", tag="orderbook_snapshot"):
     msg: SnapshotMsg
 
 
-class DeltaFrame(Struct, tag_field="type", tag="orderbook_delta"):
+class DeltaFrame(Struct, tag_field="type", tag="orderbook_delta", gc=False):
     """``orderbook_delta``."""
 
     sid: int

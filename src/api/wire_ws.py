@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from src.api.convert import BOOK_SIDES, level_price, levels, plain_count, signed_count, to_order_status
 from src.api.frames import DeltaFrame, FillMsg, LifecycleMsg, SnapshotFrame, TradeMsg, UserOrderMsg
 from src.core.errors import WireError
@@ -19,6 +21,30 @@ from src.core.units import MILLISECOND, SECOND, Nanos, parse_cash, parse_price
 
 # The subscription asks for YES prices on both sides (``use_yes_price``): a NO level is an ask as it stands.
 _SIDE_OF_LEG = {"yes": BookSide.BID, "no": BookSide.ASK}
+_MOST_REMEMBERED = 65_536
+
+
+class _Numbers(dict[str, int]):
+    """Numbers by their text, read once: deltas repeat few texts a million times. Bounded.
+
+    A text that cannot be read raises ``WireError`` each time it comes.
+    """
+
+    def __init__(self, read: Callable[[str, str], int], field: str) -> None:
+        super().__init__()
+        self._read = read
+        self._field = field
+
+    def __missing__(self, text: str) -> int:
+        number = self._read(text, self._field)
+        if len(self) >= _MOST_REMEMBERED:
+            self.clear()
+        self[text] = number
+        return number
+
+
+_PRICES = _Numbers(level_price, "price_dollars")
+_DELTAS = _Numbers(signed_count, "delta_fp")
 
 
 def book_delta(frame: DeltaFrame, ts_recv: Nanos) -> BookDelta:
@@ -28,8 +54,8 @@ def book_delta(frame: DeltaFrame, ts_recv: Nanos) -> BookDelta:
     return BookDelta(
         msg.market_ticker,
         _SIDE_OF_LEG[msg.side],
-        level_price(msg.price_dollars, "price_dollars"),
-        signed_count(msg.delta_fp, "delta_fp"),
+        _PRICES[msg.price_dollars],
+        _DELTAS[msg.delta_fp],
         frame.seq,
         None if ts_ms is None else ts_ms * MILLISECOND,
         ts_recv,

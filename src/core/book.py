@@ -1,4 +1,4 @@
-"""One market's YES book: a flat integer array of sizes per side, one slot per legal price.
+"""One market's YES book: a flat list of sizes per side, one slot per legal price.
 
 A Kalshi book has few legal prices (99 to 9,999), so a delta is two index operations. Each side is stored
 worst price first: a higher slot is always a better price, and both sides share one code path. A byte map of
@@ -7,7 +7,6 @@ occupied slots lets the next best price be found by a C memory search, however s
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,6 +18,8 @@ from src.core.units import DOLLAR_PRICE, Count, Nanos, Price, format_count, form
 
 _BID = BookSide.BID
 _ASK = BookSide.ASK
+# Sizes fit what stores and columns hold, so a runaway sum is refused where it arises.
+_MOST: Count = 2**63 - 1
 
 
 class BookError(WireError):
@@ -53,7 +54,7 @@ class _Half:
 
     def __init__(self, ladder: _Ladder) -> None:
         self.prices, self.slot = ladder
-        self.sizes = array("q", bytes(8 * len(ladder.prices)))
+        self.sizes: list[Count] = [0] * len(ladder.prices)
         self.occupied = bytearray(len(ladder.prices))
         self.best = -1
 
@@ -131,24 +132,19 @@ class OrderBook:
         except KeyError:
             expected = self._grid_text() if self.is_valid else "a snapshot before any change"
             raise self._refuse(f"{side.value} price", format_price(price), expected) from None
-        sizes = half.sizes
-        before = sizes[slot]
+        before = half.sizes[slot]
         after = before + delta
-        if after < 0:
-            raise self._refuse(
-                f"{side.value} size at {format_price(price)}",
-                format_count(delta),
-                f"a change that leaves zero or more of the {format_count(before)} there",
-            )
-        try:
-            sizes[slot] = after
-        except OverflowError:
-            expected = "a size of at most 64 bits"
-            raise self._refuse(f"{side.value} size at {format_price(price)}", str(after), expected) from None
-        if not before or not after:
-            half.occupied[slot] = after > 0
-            if slot >= half.best:
-                self._best_moved(half, slot)
+        if not 0 <= after <= _MOST:
+            raise self._refuse_size(side, price, before, delta)
+        half.sizes[slot] = after
+        if not after:
+            half.occupied[slot] = 0
+            if slot == half.best:
+                self._set_best(half, half.occupied.rfind(1, 0, slot))
+        elif not before:
+            half.occupied[slot] = 1
+            if slot > half.best:
+                self._set_best(half, slot)
         self.seq = seq
         self.ts = ts
         self.ts_event = ts_event
@@ -245,17 +241,15 @@ class OrderBook:
                 raise self._refuse(f"{field} size", format_count(size), "a size of zero or more")
             if half.occupied[slot]:
                 raise self._refuse(f"{field} price", format_price(price), "each price once")
-            try:
-                half.sizes[slot] = size
-            except OverflowError:
-                raise self._refuse(f"{field} size", str(size), "a size of at most 64 bits") from None
+            if size > _MOST:
+                raise self._refuse(f"{field} size", str(size), "a size of at most 64 bits")
+            half.sizes[slot] = size
             half.occupied[slot] = size > 0
         half.best = half.occupied.rfind(1)
         return half
 
-    def _best_moved(self, half: _Half, slot: int) -> None:
-        """The level at ``slot``, the best or better, appeared or vanished."""
-        half.best = half.occupied.rfind(1, 0, slot + 1)
+    def _set_best(self, half: _Half, slot: int) -> None:
+        half.best = slot
         if half is self._bids:
             self.best_bid = half.best_price()
         else:
@@ -270,6 +264,13 @@ class OrderBook:
     def _grid_text(self) -> str:
         steps = (f"{format_price(band.step)} from {format_price(band.start)}" for band in self.grid.ranges)
         return f"a price on the market's grid (steps of {', '.join(steps)})"
+
+    def _refuse_size(self, side: BookSide, price: Price, before: Count, delta: Count) -> BookError:
+        field = f"{side.value} size at {format_price(price)}"
+        if before + delta > _MOST:
+            return self._refuse(field, str(before + delta), "a size of at most 64 bits")
+        expected = f"a change that leaves zero or more of the {format_count(before)} there"
+        return self._refuse(field, format_count(delta), expected)
 
     def _refuse(self, field: str, value: str, expected: str) -> BookError:
         self.invalidate()

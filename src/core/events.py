@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from src.core.market import Market
 from src.core.sides import BookSide
@@ -32,9 +32,11 @@ class BookSnapshot:
     ts_recv: Nanos
 
 
-@dataclass(frozen=True, slots=True)
-class BookDelta:
-    """Size at one YES price of one side changes by ``delta`` (0.01 contract, signed)."""
+class BookDelta(NamedTuple):
+    """Size at one YES price of one side changes by ``delta`` (0.01 contract, signed).
+
+    A tuple, because the feed makes thousands a second and a frozen dataclass takes three times as long.
+    """
 
     ticker: str
     side: BookSide

@@ -13,6 +13,7 @@ from src.core.book import OrderBook
 from src.core.events import (
     AccountReport,
     CancelAnswered,
+    DailyMaximum,
     Event,
     ForecastUpdate,
     OrderAccepted,
@@ -81,6 +82,9 @@ class Store(Protocol):
 
     async def put_forecasts(self, forecasts: Sequence[ForecastUpdate]) -> None:
         """Keep forecasts as first seen (repetitions are ignored)."""
+
+    async def put_maxima(self, maxima: Sequence[DailyMaximum]) -> None:
+        """Keep observed daily maxima as first seen (repetitions are ignored)."""
 
     async def load(self) -> StoredState:
         """Everything needed to come back from a crash."""

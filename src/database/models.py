@@ -290,6 +290,20 @@ class ForecastRow(Base):
     first_seen_ns: Mapped[int]
 
 
+class DailyMaximumRow(Base):
+    """An observed daily maximum (whole degF) as first seen; ``final`` is the settling one."""
+
+    __tablename__ = "daily_maxima"
+
+    series_ticker: Mapped[Key]
+    station: Mapped[Key]
+    date: Mapped[Key]
+    final: Mapped[bool] = mapped_column(primary_key=True)
+    tmax_f: Mapped[int]
+    event_ns: Mapped[int]
+    first_seen_ns: Mapped[int]
+
+
 class AccountMarkRow(Base):
     """The account as valued at a time; the report's equity curve."""
 

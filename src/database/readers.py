@@ -11,13 +11,17 @@ from sqlalchemy import RowMapping, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from src.core.actions import AuditRecord, StoredState, TradingState
+from src.core.events import DailyMaximum, ForecastUpdate
+from src.core.units import Nanos
 from src.database import codec, ledger, rows, stored
 from src.database.ledger import Ledger
 from src.database.models import (
     LIVE_STATUSES,
     AccountMarkRow,
     ControlRow,
+    DailyMaximumRow,
     FillRow,
+    ForecastRow,
     JournalRow,
     OrderRow,
     PositionRow,
@@ -32,6 +36,8 @@ POSITIONS = table_of(PositionRow)
 CONTROL = table_of(ControlRow)
 MARKS = table_of(AccountMarkRow)
 JOURNAL = table_of(JournalRow)
+FORECASTS = table_of(ForecastRow)
+MAXIMA = table_of(DailyMaximumRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,18 @@ async def read_state(engine: AsyncEngine) -> StoredState:
     """
     async with _snapshot(engine) as connection:
         return await _state(connection)
+
+
+async def read_weather(engine: AsyncEngine, since_ns: Nanos) -> tuple[ForecastUpdate | DailyMaximum, ...]:
+    """Forecasts and daily maxima first seen from ``since_ns`` on, in the order they were seen."""
+    async with _snapshot(engine) as connection:
+        forecasts = await _rows(connection, select(FORECASTS).where(FORECASTS.c.first_seen_ns >= since_ns))
+        maxima = await _rows(connection, select(MAXIMA).where(MAXIMA.c.first_seen_ns >= since_ns))
+    seen: list[ForecastUpdate | DailyMaximum] = [
+        *(stored.stored_forecast(row) for row in forecasts),
+        *(stored.stored_maximum(row) for row in maxima),
+    ]
+    return tuple(sorted(seen, key=lambda item: item.ts_recv))
 
 
 async def read_ledger(engine: AsyncEngine) -> Ledger:

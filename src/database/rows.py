@@ -21,7 +21,7 @@ from src.core.actions import (
     SignalRecorded,
     StateChanged,
 )
-from src.core.events import ForecastUpdate
+from src.core.events import DailyMaximum, ForecastUpdate
 from src.core.signal import OrderIntent
 from src.core.units import Cash, Count, Nanos
 from src.database import statements
@@ -202,6 +202,19 @@ def forecast_row(forecast: ForecastUpdate) -> Row:
         "tmax_f": forecast.tmax_f,
         "event_ns": forecast.ts_event,
         "first_seen_ns": forecast.ts_recv,
+    }
+
+
+def maximum_row(maximum: DailyMaximum) -> Row:
+    """A row of ``daily_maxima``."""
+    return {
+        "series_ticker": maximum.series_ticker,
+        "station": maximum.station,
+        "date": maximum.date,
+        "final": maximum.final,
+        "tmax_f": maximum.tmax_f,
+        "event_ns": maximum.ts_event,
+        "first_seen_ns": maximum.ts_recv,
     }
 
 

@@ -19,6 +19,7 @@ from src.database.models import (
     AccountMarkRow,
     Base,
     ControlRow,
+    DailyMaximumRow,
     FillRow,
     ForecastRow,
     JournalRow,
@@ -102,6 +103,7 @@ CONTROL = _replace(ControlRow)
 CONTROL_ONCE = _keep_first(ControlRow)
 ACCOUNT_MARK = _replace(AccountMarkRow)
 FORECAST = _keep_first(ForecastRow)
+DAILY_MAXIMUM = _keep_first(DailyMaximumRow)
 JOURNAL = _compile(_bound(JournalRow))
 
 # The share lock makes a new owner's ``TAKE_FENCE`` wait for our commit, so that it reads what we wrote.

@@ -21,14 +21,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from src.core.actions import AuditRecord, OrderStatus, StoredState
 from src.core.errors import ConfigError
-from src.core.events import ForecastUpdate
+from src.core.events import DailyMaximum, ForecastUpdate
 from src.core.ports import ApprovedOrder
+from src.core.units import Nanos
 from src.database import migrate, readers, statements
 from src.database.connection import connect, create_engine
 from src.database.errors import DatabaseUnavailable, DuplicateOrder, FencedOut
 from src.database.ledger import Ledger
 from src.database.readers import JournalEntry
-from src.database.rows import control_row, forecast_row, journal_row, order_row, table_writes
+from src.database.rows import control_row, forecast_row, journal_row, maximum_row, order_row, table_writes
 from src.database.statements import FENCE, Statement
 
 LOCK_WAIT_MS = 2_000
@@ -131,6 +132,16 @@ class PostgresStore:
         statement = statements.FORECAST
         rows = [statement.arguments(forecast_row(forecast)) for forecast in forecasts]
         await self._write({statement: rows} if rows else {})
+
+    async def put_maxima(self, maxima: Sequence[DailyMaximum]) -> None:
+        """Keep observed daily maxima as first seen (repetitions are ignored)."""
+        statement = statements.DAILY_MAXIMUM
+        rows = [statement.arguments(maximum_row(maximum)) for maximum in maxima]
+        await self._write({statement: rows} if rows else {})
+
+    async def weather(self, since: Nanos) -> tuple[ForecastUpdate | DailyMaximum, ...]:
+        """Forecasts and daily maxima first seen from ``since`` on, in the order they were seen."""
+        return await readers.read_weather(self._engine, since)
 
     async def load(self) -> StoredState:
         """Everything needed to come back from a crash. Statuses are as stored; live ones are doubtful."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import RowMapping
 
 from src.core.actions import OrderStatus, PositionChanged, StoredOrder
-from src.core.events import Fill, Settlement
+from src.core.events import DailyMaximum, Fill, ForecastUpdate, Settlement
 from src.core.sides import BookSide
 from src.core.signal import OrderIntent, Purpose, TimeInForce
 
@@ -42,6 +42,34 @@ def stored_order(row: RowMapping) -> StoredOrder:
         row["filled_e2"],
         row["reserved_e6"],
         row["external"],
+    )
+
+
+def stored_forecast(row: RowMapping) -> ForecastUpdate:
+    """The forecast in a row of ``forecasts``, as first seen."""
+    return ForecastUpdate(
+        series_ticker=row["series_ticker"],
+        station=row["station"],
+        target_date=row["target_date"],
+        source=row["source"],
+        lead_days=row["lead_days"],
+        tmax_f=row["tmax_f"],
+        issued_ts=row["issued_ns"],
+        ts_event=row["event_ns"],
+        ts_recv=row["first_seen_ns"],
+    )
+
+
+def stored_maximum(row: RowMapping) -> DailyMaximum:
+    """The daily maximum in a row of ``daily_maxima``, as first seen."""
+    return DailyMaximum(
+        series_ticker=row["series_ticker"],
+        station=row["station"],
+        date=row["date"],
+        tmax_f=row["tmax_f"],
+        final=row["final"],
+        ts_event=row["event_ns"],
+        ts_recv=row["first_seen_ns"],
     )
 
 

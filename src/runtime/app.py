@@ -37,7 +37,7 @@ from src.core.events import (
 )
 from src.core.ports import Clock, OrderGateway
 from src.core.stations import station_for_series
-from src.core.units import DOLLAR_CASH, SECOND, Nanos
+from src.core.units import DAY, DOLLAR_CASH, SECOND, Nanos
 from src.database.store import PostgresStore
 from src.execution.engine import Engine
 from src.monitoring.health import HealthReport, StatusServer
@@ -63,6 +63,7 @@ MARKET_EVENTS = (BookSnapshot, BookDelta, BookInvalid, PublicTrade, MarketUpdate
 log = structlog.get_logger("app")
 _SIMULATED_BALANCE_READS = 100.0
 _PAPER_CASH = 1_000 * DOLLAR_CASH
+_WEATHER_MEMORY: Nanos = 500 * DAY
 _HUNG_AFTER: Nanos = 30 * SECOND
 
 
@@ -110,6 +111,7 @@ async def run_daemon(settings: Settings, mode: Mode, root: Path) -> None:
             readers=(metrics,),
             resync=feed.resync if isinstance(feed, KalshiFeed) else _next_poll,
             on_latency=lambda latency: metrics.observe_latency("cause_to_order", latency),
+            history=await database.store.weather(venue.clock.now() - _WEATHER_MEMORY),
             services=[Service("alerts", notifier.run)] if isinstance(notifier, TelegramAlerter) else [],
         )
         status = StatusServer(metrics, lambda: _health(daemon, engine))

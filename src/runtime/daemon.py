@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import structlog
 
 from src.core.actions import Alert, AuditRecord, CancelOrder, RequestReport, RequestSnapshot, Severity
-from src.core.events import Event, FeedDown, ForecastUpdate, Shutdown, Tick
+from src.core.events import DailyMaximum, Event, FeedDown, ForecastUpdate, Shutdown, Tick
 from src.core.ports import ApprovedOrder, Clock, Notifier, OrderGateway, Store
 from src.core.units import SECOND, Nanos
 from src.execution.engine import Action, Engine
@@ -46,6 +46,7 @@ class Daemon:
         on_latency: Callable[[Nanos], None],
         tick_interval: float | None = 1.0,
         services: Sequence[Service] = (),
+        history: Sequence[Event] = (),
     ) -> None:
         self.engine = engine
         self.clock = clock
@@ -62,6 +63,7 @@ class Daemon:
         self._on_latency = on_latency
         self._tick_interval = tick_interval
         self._services = services
+        self._history = history
         self._cause_ns: dict[str, Nanos] = {}
         self._failure: asyncio.Future[None] | None = None
         self._stop = asyncio.Event()
@@ -84,6 +86,9 @@ class Daemon:
         feeds = [self._source_service(name) for name in self._sources]
         lasting = (*core, *self._services)
         tasks = {asyncio.create_task(self.supervisor.run(service), name=service.name) for service in lasting}
+        # What was known before this start teaches the strategies; there is nothing yet they could trade.
+        for event in self._history:
+            self.dispatch(self.engine.handle(event), time.perf_counter_ns())
         self.dispatch(self.engine.start(stored, self.clock.now()), time.perf_counter_ns())
         sources = {asyncio.create_task(self.supervisor.run(service), name=service.name) for service in feeds}
         stopper = asyncio.create_task(self._stop.wait(), name="stop")
@@ -119,8 +124,8 @@ class Daemon:
         while True:
             event, came_in = await self.inbox.get()
             self._handling_since = came_in
-            if isinstance(event, ForecastUpdate):
-                self.writer.put_forecast(event)
+            if isinstance(event, ForecastUpdate | DailyMaximum):
+                self.writer.put_weather(event)
             self.dispatch(self.engine.handle(event), came_in)
             self._handling_since = 0
             self.handled += 1

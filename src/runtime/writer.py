@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 
 from src.core.actions import AuditRecord
-from src.core.events import ForecastUpdate
+from src.core.events import DailyMaximum, ForecastUpdate
 from src.core.ports import Store
 
 _LIMIT = 200_000
@@ -23,7 +23,7 @@ class StoreWriter:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._records: list[AuditRecord] = []
-        self._forecasts: list[ForecastUpdate] = []
+        self._weather: list[ForecastUpdate | DailyMaximum] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -31,7 +31,7 @@ class StoreWriter:
     @property
     def waiting(self) -> int:
         """Records not yet written."""
-        return len(self._records) + len(self._forecasts)
+        return len(self._records) + len(self._weather)
 
     def put(self, record: AuditRecord) -> None:
         """Queue a record. Raises when the store has fallen hopelessly behind."""
@@ -39,10 +39,10 @@ class StoreWriter:
         self._records.append(record)
         self._signal()
 
-    def put_forecast(self, forecast: ForecastUpdate) -> None:
-        """Queue a forecast, to be kept as first seen."""
+    def put_weather(self, item: ForecastUpdate | DailyMaximum) -> None:
+        """Queue a forecast or a daily maximum, to be kept as first seen."""
         self._check_room()
-        self._forecasts.append(forecast)
+        self._weather.append(item)
         self._signal()
 
     async def run(self) -> None:
@@ -50,17 +50,23 @@ class StoreWriter:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._records or self._forecasts:
-                forecasts, self._forecasts = self._forecasts[:_BATCH], self._forecasts[_BATCH:]
+            while self._records or self._weather:
+                weather, self._weather = self._weather[:_BATCH], self._weather[_BATCH:]
                 records, self._records = self._records[:_BATCH], self._records[_BATCH:]
-                await self._write(forecasts, records)
+                await self._write(weather, records)
             self._idle.set()
 
     async def flushed(self) -> None:
         """Wait until everything queued so far is in the store."""
         await self._idle.wait()
 
-    async def _write(self, forecasts: Sequence[ForecastUpdate], records: Sequence[AuditRecord]) -> None:
+    async def _write(
+        self, weather: Sequence[ForecastUpdate | DailyMaximum], records: Sequence[AuditRecord]
+    ) -> None:
+        forecasts = [item for item in weather if isinstance(item, ForecastUpdate)]
+        maxima = [item for item in weather if isinstance(item, DailyMaximum)]
+        if maxima:
+            await self._store.put_maxima(maxima)
         if forecasts:
             await self._store.put_forecasts(forecasts)
         if records:

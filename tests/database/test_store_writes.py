@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -28,7 +29,7 @@ from src.core.actions import (
     StoredState,
     TradingState,
 )
-from src.core.events import Fill, ForecastUpdate
+from src.core.events import DailyMaximum, Fill, ForecastUpdate
 from src.core.sides import BookSide, Outcome
 from src.core.signal import Signal
 from src.database.connection import connect
@@ -252,3 +253,15 @@ async def test_load_gives_back_exactly_what_was_stored(
         )
         for record in orders
     }
+
+
+async def test_weather_comes_back_in_the_order_it_was_seen_and_only_the_first_version(store):
+    """A restart learns its bias from what was known, as it was first known."""
+    forecast = ForecastUpdate("KXHIGHNY", "KNYC", "2026-11-23", "nws", 1.0, 51.5, 100, 110, 120)
+    early = DailyMaximum("KXHIGHNY", "KNYC", "2026-11-22", 48, False, 90, 95)
+    final = DailyMaximum("KXHIGHNY", "KNYC", "2026-11-22", 49, True, 130, 140)
+    await store.put_maxima([final, early])
+    await store.put_forecasts([forecast, replace(forecast, tmax_f=60.0, ts_recv=500)])
+    await store.put_maxima([replace(final, tmax_f=99, ts_recv=600)])
+    assert await store.weather(0) == (early, forecast, final)
+    assert await store.weather(121) == (final,)

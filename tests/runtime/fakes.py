@@ -9,6 +9,7 @@ from src.core.actions import Alert, AuditRecord, CancelOrder, StoredState
 from src.core.events import (
     AccountReport,
     CancelAnswered,
+    DailyMaximum,
     Event,
     ForecastUpdate,
     OrderAccepted,
@@ -29,6 +30,7 @@ class MemoryStore:
         self.intents: list[str] = []
         self.records: list[AuditRecord] = []
         self.forecasts: list[ForecastUpdate] = []
+        self.maxima: list[DailyMaximum] = []
         self.broken = False
 
     async def put_intent(self, approved: ApprovedOrder) -> None:
@@ -44,6 +46,10 @@ class MemoryStore:
     async def put_forecasts(self, forecasts: Sequence[ForecastUpdate]) -> None:
         """Keep the forecasts."""
         self.forecasts += forecasts
+
+    async def put_maxima(self, maxima: Sequence[DailyMaximum]) -> None:
+        """Keep the daily maxima."""
+        self.maxima += maxima
 
     async def load(self) -> StoredState:
         """The state given at construction."""

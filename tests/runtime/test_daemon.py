@@ -57,7 +57,9 @@ class Rig:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Turn the loop until the condition holds."""
         async with asyncio.timeout(5):
-            while not condition():
+            while True:
+                if condition():
+                    return
                 await asyncio.sleep(0)
 
     async def trade(self) -> None:
