@@ -140,17 +140,11 @@ class FeedSession:
     def on_frame(self, raw: bytes | str, ts: Nanos) -> tuple[Event, ...]:
         """Handle one message, received at ``ts``."""
         frame = decode_frame(raw)
-        try:
-            if type(frame) is DeltaFrame and (channel := self._channels.get(frame.sid)) is not None:
-                # Nearly every message is the next change of a book: it takes the short way.
-                if frame.seq == channel.seq + 1:
-                    channel.seq = frame.seq
-                    return self._delta(frame, ts)
-        except WireError as error:
-            return self._unusable(frame, error, ts)
         events = self._follow(frame, ts)
         try:
-            return events + self._apply(frame, ts)
+            # Nearly every message is a change of a book: it need not be matched against all the others.
+            applied = self._delta(frame, ts) if type(frame) is DeltaFrame else self._apply(frame, ts)
+            return events + applied if events else applied
         except WireError as error:
             kind = str(frame.__struct_config__.tag)
             ticker = getattr(getattr(frame, "msg", None), "market_ticker", "")
@@ -177,8 +171,6 @@ class FeedSession:
 
     def _apply(self, frame: Frame, ts: Nanos) -> tuple[Event, ...]:
         match frame:
-            case DeltaFrame():
-                return self._delta(frame, ts)
             case SnapshotFrame():
                 return self._snapshot(frame, ts)
             case TradeFrame(msg=msg):

@@ -41,6 +41,8 @@ _OUTAGES = (
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    # What the driver says when the connection is lost between a statement and its answer.
+    asyncpg.InternalClientError,
 )
 
 

@@ -46,9 +46,9 @@ class MarketState:
 
     def apply(self, event: Event) -> str | None:
         """Apply a market-data or feed event. Returns a complaint when the event could not be used."""
+        if type(event) is BookDelta:  # nearly every event
+            return self._delta(event)
         match event:
-            case BookDelta():
-                return self._delta(event)
             case BookSnapshot():
                 return self._snapshot(event)
             case BookInvalid():

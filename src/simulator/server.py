@@ -22,6 +22,7 @@ from src.simulator.refusals import OrderRefused
 from src.simulator.rest_account import AccountApi
 from src.simulator.rest_orders import OrdersApi
 from src.simulator.rest_public import PublicApi
+from src.simulator.seams import FaultPlan
 from src.simulator.sim_api import SimulatorApi
 from src.simulator.weather import WeatherHub
 from src.simulator.wire_errors import ApiError, nested, refused, too_many_requests
@@ -34,13 +35,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """``monotonic`` (seconds) drives the rate limits, ``wall_clock`` (ns) the check of signatures."""
+    """``monotonic`` (seconds) drives the rate limits, ``wall_clock`` (ns) the check of signatures.
+
+    ``faults`` interferes with requests, frames and reads; None serves everything as it is.
+    """
 
     wall_clock: Callable[[], Nanos]
     monotonic: Callable[[], float]
     limits: RateLimits = field(default_factory=RateLimits)
     ping_interval: float = 10.0
     buffered_frames: int = BUFFERED_FRAMES
+    faults: FaultPlan | None = None
 
 
 class SimulatorServer:
@@ -64,6 +69,7 @@ class SimulatorServer:
             driver.catch_up,
             ping_interval=options.ping_interval,
             buffered_frames=options.buffered_frames,
+            faults=options.faults,
         )
         self._app = web.Application(middlewares=[self._middleware])
         for part in (

@@ -22,6 +22,7 @@ from src.simulator.outputs import (
     TradePrinted,
 )
 from src.simulator.render import Json, millis
+from src.simulator.seams import FaultPlan
 from src.simulator.ws_commands import Commands
 from src.simulator.ws_connection import Connection, Outbox
 
@@ -39,6 +40,7 @@ class TradingSockets:
         *,
         ping_interval: float = 10.0,
         buffered_frames: int = BUFFERED_FRAMES,
+        faults: FaultPlan | None = None,
     ) -> None:
         self.connections: list[Connection] = []
         self._exchange = exchange
@@ -46,6 +48,7 @@ class TradingSockets:
         self._catch_up = catch_up
         self._ping_interval = ping_interval
         self._buffered_frames = buffered_frames
+        self._faults = faults
         self._frames_of_gone = 0
         self._tickers: dict[str, Json] = {}
         exchange.subscribe(self._on_outputs)
@@ -59,7 +62,7 @@ class TradingSockets:
         """Serve one connection until it closes. The request has been authenticated."""
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        connection = Connection(Outbox(socket, self._buffered_frames), request[KEY_ID])
+        connection = Connection(Outbox(socket, self._buffered_frames, self._faults), request[KEY_ID])
         self.connections.append(connection)
         tasks = [asyncio.create_task(connection.outbox.write()), asyncio.create_task(self._ping(socket))]
         try:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from src.simulator.answers import json_text
 from src.simulator.render import Json
+from src.simulator.seams import FaultPlan
 
 SEQUENCED = frozenset({"orderbook_delta", "trade", "market_lifecycle_v2"})
 PRIVATE = frozenset({"fill", "user_orders", "market_positions"})
@@ -40,10 +41,14 @@ class Subscription:
 
 @dataclass(slots=True)
 class Outbox:
-    """Frames waiting for a socket. ``frames_sent`` counts what was handed over to be written."""
+    """Frames waiting for a socket. ``frames_sent`` counts what was handed over to be written.
+
+    ``faults`` is asked about every frame before it is written.
+    """
 
     socket: web.WebSocketResponse
     limit: int
+    faults: FaultPlan | None = None
     frames_sent: int = 0
     _frames: deque[str] = field(default_factory=deque)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -70,7 +75,10 @@ class Outbox:
             await self._ready.wait()
             self._ready.clear()
             while self._frames:
-                await self.socket.send_str(self._frames.popleft())
+                frame = self._frames.popleft()
+                written = [frame] if self.faults is None else await self.faults.frames(self, frame)
+                for text in written:
+                    await self.socket.send_str(text)
 
 
 class Connection:
