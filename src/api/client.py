@@ -13,7 +13,7 @@ from src.api import endpoints, schema
 from src.api.budget import RateBudget, Sleep
 from src.api.decoding import decode
 from src.api.endpoints import Endpoint
-from src.api.rest import Params, RestTransport
+from src.api.rest import OnBody, Params, RestTransport
 from src.api.signing import Signer
 from src.core.errors import DefiniteError
 from src.core.units import Nanos
@@ -49,10 +49,17 @@ class KalshiClient:
         budget: RateBudget | None = None,
         sleep: Sleep = asyncio.sleep,
         rng: Callable[[], float] = random.random,
+        on_body: OnBody | None = None,
     ) -> None:
         self.budget = budget or RateBudget()
         self._rest = RestTransport(
-            base_url, signer, self.budget, allow_production=allow_production, sleep=sleep, rng=rng
+            base_url,
+            signer,
+            self.budget,
+            allow_production=allow_production,
+            sleep=sleep,
+            rng=rng,
+            on_body=on_body,
         )
 
     async def aclose(self) -> None:

@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from src.api.board import MarketBoard
+from src.api.board import Emit, MarketBoard
 from src.api.budget import Sleep, loop_time
 from src.api.client import KalshiClient
 from src.api.following import OnBad, Refresh
 from src.api.hosts import checked_url
+from src.api.recorder import OnRaw
+from src.api.recorder_tape import FeedTape
 from src.api.rest import full_jitter
 from src.api.session import FeedSession
 from src.api.signing import Signer
@@ -52,6 +54,7 @@ class KalshiFeed:
     ``on_bad(source, field)`` is called for every message that breaks its contract. ``probe_after`` and
     ``silence_limit`` are seconds without a message: after the first the server is asked something, after
     the second the connection is dead. ``rediscover_every``: seconds between full readings of the series.
+    ``on_raw`` gets every message and step for a recording (``recorder_tape``).
     """
 
     def __init__(
@@ -69,7 +72,9 @@ class KalshiFeed:
         rediscover_every: float = 600.0,
         sleep: Sleep = asyncio.sleep,
         rng: Callable[[], float] = random.random,
+        on_raw: OnRaw | None = None,
     ) -> None:
+        self._tape = None if on_raw is None else FeedTape(on_raw, clock)
         self._url = checked_url(ws_url, ("wss", "ws"), allow_production=allow_production)
         self._path = urlsplit(self._url).path
         self._signer = signer
@@ -195,7 +200,8 @@ class KalshiFeed:
             proxy=None,
             logger=_LOG,
         ) as socket:
-            session = FeedSession(self._board, self._on_bad, account_down=self._account_down)
+            make = FeedSession if self._tape is None else self._tape.session
+            session = make(self._board, self._on_bad, account_down=self._account_down)
             self._session, self._socket = session, socket
             self._heard_at = loop_time()
             session.open()
@@ -230,13 +236,14 @@ class KalshiFeed:
 
     async def _describe(self, session: FeedSession) -> None:
         """Read the markets and subscribe to their books, then follow requests to read again."""
+        emit: Emit = self._emit if self._tape is None else self._tape.descriptions(self._emit)
         await self._flush()
-        await self._board.describe(session, self._emit)
+        await self._board.describe(session, emit)
         await self._emit(session.described(self._clock.now()))
         while True:
             await self._flush()
             await self._board.wait(self._rediscover_every)
-            await self._board.refresh(session, self._emit)
+            await self._board.refresh(session, emit)
 
     async def _watch_silence(self, session: FeedSession) -> None:
         """Give up a connection that says nothing, or does not acknowledge what it was asked."""
@@ -278,6 +285,8 @@ class KalshiFeed:
     async def _down(self, reason: str) -> None:
         now = self._clock.now()
         books = tuple(sorted(self._board.watched))
+        if self._tape is not None:
+            self._tape.down(books, reason, now)
         invalid = (BookInvalid(books, reason, now),) if books else ()
         await self._emit((*invalid, FeedDown("market", reason, now)))
 

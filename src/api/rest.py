@@ -25,6 +25,8 @@ from src.core.errors import ConfigError, FatalError, RetryableError, UnknownOutc
 from src.core.units import MILLISECOND, Nanos
 
 Params: TypeAlias = Sequence[tuple[str, str | int]]
+OnBody: TypeAlias = Callable[[str, bytes], None]
+"""Called with (``rest <status> <method> <path and query>``, body) for every answer, for a recording."""
 
 READ_ATTEMPTS = 4
 BACKOFF_BASE_S = 0.25
@@ -53,7 +55,9 @@ class RestTransport:
         allow_production: bool = False,
         sleep: Sleep = asyncio.sleep,
         rng: Callable[[], float] = random.random,
+        on_body: OnBody | None = None,
     ) -> None:
+        self._on_body = on_body
         self._base = checked_url(base_url, ("https", "http"), allow_production=allow_production)
         self._signer = signer
         self._budget = budget
@@ -145,6 +149,9 @@ class RestTransport:
             raise self._no_answer(endpoint, error) from error
         if sent_ms is not None:
             self._measure_clock(sent_ms, response)
+        if self._on_body is not None:
+            target = request.url.raw_path.decode("ascii")
+            self._on_body(f"rest {response.status_code} {endpoint.method} {target}", response.content)
         if response.is_success or _is_normal_answer(endpoint, response):
             return response.content
         raise classify(endpoint.effect, response.status_code, response.content)

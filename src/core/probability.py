@@ -1,6 +1,6 @@
 """Normal distribution, bracket probabilities, log-odds and opinion pooling. Plain floats, standard library.
 
-Sources: SCIENCE 2.4 (continuity-corrected brackets, logarithmic pool), 2.5 (CRPS of a normal);
+Sources: docs/METHODS.md 1.3 (continuity-corrected brackets), 1.4 (logarithmic pool), 1 (CRPS of a normal);
 Acklam's rational approximation of the normal quantile, polished by two Halley steps.
 """
 

@@ -1,6 +1,6 @@
 """Bias and spread of one forecast source at one station, learned from its own past errors.
 
-The estimator of SCIENCE 2.4 (steps 2-4): an exponentially weighted bias and the root mean square of
+The estimator (docs/METHODS.md 1.1, 1.2): an exponentially weighted bias and the root mean square of
 what the bias left over. Errors are forecast minus observed, in degF. Pure and deterministic.
 """
 

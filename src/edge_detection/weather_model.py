@@ -1,4 +1,4 @@
-"""Daily-high markets from a bias-corrected forecast, pooled with the market (SCIENCE 2.4).
+"""Daily-high markets from a bias-corrected forecast, pooled with the market (docs/METHODS.md 1).
 
 Only the day ahead is traded. Once the climate day has begun (local standard midnight) the temperature so
 far matters more than yesterday's forecast, and this model does not condition on it: from then on it gives

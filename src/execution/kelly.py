@@ -1,7 +1,7 @@
 """Kelly arithmetic for contracts that pay one dollar. Plain floats: probabilities, dollars, contracts.
 
 ``q`` is the probability of the outcome bought, ``c`` its all-in cost per contract (price plus fee), both in
-dollars between 0 and 1. Source: SCIENCE 5.1 to 5.4.
+dollars between 0 and 1. Source: docs/METHODS.md 2.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def shrink(q: float, c: float, sd: float) -> float:
 
 
 def contracts_with_holding(q: float, c: float, cash: float, held: float) -> float:
-    """Full-Kelly contracts to buy on top of ``held`` ones; negative means: do not buy (SCIENCE 5.2)."""
+    """Full-Kelly contracts to buy on top of ``held`` ones; negative means: do not buy (docs/METHODS.md 2.2)."""
     return (q * (1.0 - c) * cash - (1.0 - q) * c * (cash + held)) / (c * (1.0 - c))
 
 
 def contracts_to_sell(q: float, s: float, cash: float, held: float) -> float:
-    """Full-Kelly contracts of ``held`` to sell at net proceeds ``s`` each (SCIENCE 5.2).
+    """Full-Kelly contracts of ``held`` to sell at net proceeds ``s`` each (docs/METHODS.md 2.2).
 
     Negative means: hold. More than ``held`` means: sell all of them.
     """
@@ -67,7 +67,7 @@ def contracts_to_sell(q: float, s: float, cash: float, held: float) -> float:
 
 
 def target_contracts(q: float, c: float, wealth: float, fraction: float) -> float:
-    """Contracts to hold in the end: ``fraction`` * f* * wealth / c, never negative (SCIENCE 5.2)."""
+    """Contracts to hold in the end: ``fraction`` * f* * wealth / c, never negative (docs/METHODS.md 2.2)."""
     return max(0.0, fraction * kelly_fraction(q, c) * wealth / c)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from src.core.errors import ConfigError
+from src.core.errors import ConfigError, TradingSystemError, WireError
 from src.core.units import parse_cash
 from src.runtime.settings import Settings, load_settings
 from src.runtime.settings_mode import resolve_mode
@@ -37,11 +37,17 @@ Root = Path(".")
 
 
 def main() -> None:
-    """Entry point: every mistake a person can mend becomes one clear line and exit code 2."""
+    """Entry point: a mistake a person can mend becomes one clear line and exit code 2.
+
+    What the system itself gives up on (a key that was revoked, a database that is gone) is one line too,
+    with exit code 1. Anything else is a defect and shows its traceback.
+    """
     try:
         app(standalone_mode=True)
     except ConfigError as error:
         _fail(str(error), EXIT_BAD_INPUT)
+    except TradingSystemError as error:
+        _fail(f"{type(error).__name__}: {error}", EXIT_FAILED)
 
 
 def _fail(text: str, code: int) -> NoReturn:
@@ -49,9 +55,19 @@ def _fail(text: str, code: int) -> NoReturn:
     raise SystemExit(code)
 
 
-def _settings(config: Path) -> Settings:
+def _settings(config: Path, exchange: Path | None = None) -> Settings:
+    """The checked configuration; a ready file of ``simulate`` is stronger than the environment."""
+    if not config.is_file():
+        raise ConfigError(
+            f"--config: there is no file {config}; start in the project's folder or name another with --config"
+        )
+    environment = dict(os.environ)
+    if exchange is not None:
+        from src.runtime.simulate import environment_of
+
+        environment |= environment_of(exchange)
     dotenv = Path(".env")
-    return load_settings(config, os.environ, dotenv if dotenv.exists() else None)
+    return load_settings(config, environment, dotenv if dotenv.exists() else None)
 
 
 def _run(work: Coroutine[Any, Any, int]) -> NoReturn:
@@ -85,16 +101,12 @@ def run(
     ] = None,
 ) -> None:
     """Run the trading daemon until SIGTERM or Ctrl-C. Paper trading unless configured otherwise."""
+    settings = _settings(config, exchange)
+    mode = resolve_mode(settings, live_flag=live)
+    # Imported here: these are heavy, and a mistake in the configuration should show at once.
     from src.monitoring.logs import configure_logging
     from src.runtime.app import run_daemon
-    from src.runtime.simulate import environment_of
 
-    environment = dict(os.environ)
-    if exchange is not None:
-        environment |= environment_of(exchange)
-    dotenv = Path(".env")
-    settings = load_settings(config, environment, dotenv if dotenv.exists() else None)
-    mode = resolve_mode(settings, live_flag=live)
     configure_logging(settings.logging.level, settings.logging.format, settings.secret_values())
 
     async def work() -> int:
@@ -122,12 +134,12 @@ def demo(
     report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("var/demo/report.json"),
 ) -> None:
     """Watch the whole system work: simulated exchange, daemon and Postgres in one go, no accounts needed."""
-    from src.runtime.demo_command import demo_command
-
     console = Console()
     settings = _settings(config)
-    recorded = (data, [item.strip() for item in series.split(",") if item.strip()], date_from, date_to)
+    recorded = (data, _series(series), date_from, date_to)
     cash = _cash(balance)
+    from src.runtime.demo_command import demo_command
+
     _run(demo_command(settings, Root, console, seed, days, seconds, recorded, cash, report))
 
 
@@ -149,12 +161,12 @@ def simulate(
     ] = None,
 ) -> None:
     """Run the simulated exchange alone until stopped; any Kalshi client can trade against it."""
+    cash = _cash(balance)
     from src.runtime.simulate import simulate_command
     from src.runtime.worlds import make_world
 
-    recorded = (data, [item.strip() for item in series.split(",") if item.strip()], date_from, date_to)
-    world = make_world(seed, days, recorded)
-    _run(simulate_command(world, seed, port, speed, _cash(balance), ready_file, Root, Console()))
+    world = make_world(seed, days, (data, _series(series), date_from, date_to))
+    _run(simulate_command(world, seed, port, speed, cash, ready_file, Root, Console()))
 
 
 @app.command()
@@ -166,19 +178,21 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the trading state, positions, orders and profit from the database."""
-    from src.runtime.simulate import environment_of
+    settings = _settings(config, exchange)
     from src.runtime.status import status_command
 
-    environment = dict(os.environ)
-    if exchange is not None:
-        environment |= environment_of(exchange)
-    dotenv = Path(".env")
-    settings = load_settings(config, environment, dotenv if dotenv.exists() else None)
     _run(status_command(settings, Root, Console(), as_json=as_json))
 
 
+def _series(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
 def _cash(text: str) -> int:
-    cash = parse_cash(text, "--balance")
+    try:
+        cash = parse_cash(text.strip(), "--balance")
+    except WireError:
+        cash = 0
     if cash <= 0:
-        raise ConfigError(f"--balance: {text} is not above 0")
+        raise ConfigError(f"--balance: {text!r} is not an amount above 0; write dollars, e.g. 1000 or 250.50")
     return cash

@@ -1,0 +1,209 @@
+"""The simulated exchange in process, as the engine would see it over the wire: later, and in events.
+
+What the exchange does becomes feed events ``latency.feed`` later; what the engine wants becomes calls
+``latency.order`` later, whose answers come ``latency.answer`` after that. Nothing is answered early.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import partial
+from operator import itemgetter
+
+from backtest.clockwork import CALL, DELIVERY, Agenda, Latency
+from src.core.actions import CancelOrder, RequestReport, RequestSnapshot
+from src.core.events import (
+    AccountReport,
+    BookDelta,
+    BookSnapshot,
+    CancelAnswered,
+    Event,
+    LifecycleKind,
+    MarketLifecycle,
+    MarketUpdate,
+    OrderAccepted,
+    OrderRejected,
+    PublicTrade,
+    VenuePosition,
+)
+from src.core.ports import ApprovedOrder
+from src.core.sides import BookSide
+from src.core.units import Nanos
+from src.simulator.exchange import Exchange
+from src.simulator.outputs import (
+    BookChange,
+    FillMade,
+    LifecycleChange,
+    LifecycleStep,
+    OrderChange,
+    Output,
+    TradePrinted,
+)
+from src.simulator.paper_records import fill_event, order_update, settlement_event
+from src.simulator.records import NewOrder, VenueOrder
+from src.simulator.refusals import OrderRefused
+
+KEY = "backtest"
+
+
+class VenueLink:
+    """Feed and gateway of one account at one exchange, with latency, on an agenda."""
+
+    def __init__(self, exchange: Exchange, agenda: Agenda, latency: Latency) -> None:
+        self._exchange = exchange
+        self._account = exchange.account(KEY)
+        self._agenda = agenda
+        self._latency = latency
+        # The account's orders in the order of their last changes: a report reads only its tail.
+        self._changes: list[tuple[Nanos, VenueOrder]] = []
+        exchange.subscribe(self._on_outputs)
+
+    # --- what the engine wants -----------------------------------------------------------------
+
+    def submit(self, approved: ApprovedOrder, now: Nanos) -> None:
+        """Send an approved order."""
+        intent = approved.intent
+        request = NewOrder(
+            ticker=intent.ticker,
+            side=intent.side,
+            price=intent.price,
+            count=intent.count,
+            time_in_force=intent.time_in_force,
+            client_order_id=intent.client_order_id,
+            post_only=intent.post_only,
+            reduce_only=intent.reduce_only,
+            expiration_ts=intent.expiration_ts,
+            exchange_index=intent.exchange_index,
+        )
+        self._agenda.add(now + self._latency.order, CALL, partial(self._create, request))
+
+    def cancel(self, call: CancelOrder, now: Nanos) -> None:
+        """Send a cancel."""
+        self._agenda.add(now + self._latency.order, CALL, partial(self._cancel, call))
+
+    def report(self, request: RequestReport, now: Nanos) -> None:
+        """Ask for the account's records."""
+        self._agenda.add(now + self._latency.order, CALL, partial(self._report, request.since))
+
+    def resync(self, request: RequestSnapshot, now: Nanos) -> None:
+        """Ask the feed for fresh books."""
+        self._agenda.add(now + self._latency.order, CALL, partial(self._snapshots, request.tickers))
+
+    # --- at the exchange -----------------------------------------------------------------------
+
+    def _create(self, request: NewOrder) -> None:
+        now = self._exchange.now
+        due = now + self._latency.answer
+        try:
+            order = self._exchange.create(KEY, request)
+        except OrderRefused as refused:
+            self._answer(OrderRejected(request.client_order_id, refused.code, refused.details, due))
+            return
+        self._answer(
+            OrderAccepted(request.client_order_id, order.order_id, order.filled, order.remaining, now, due)
+        )
+
+    def _cancel(self, call: CancelOrder) -> None:
+        due = self._exchange.now + self._latency.answer
+        try:
+            self._exchange.cancel(KEY, call.order_id, call.ticker, call.exchange_index)
+        except OrderRefused as refused:
+            outcome = "not_found" if refused.code == "not_found" else "failed"
+            self._answer(CancelAnswered(call.client_order_id, outcome, str(refused), due))
+            return
+        self._answer(CancelAnswered(call.client_order_id, "canceled", "", due))
+
+    def _report(self, since: Nanos) -> None:
+        account, now = self._account, self._exchange.now
+        due = now + self._latency.answer
+        orders = dict(account.open_orders)
+        for _, order in self._changes[bisect_left(self._changes, since, key=itemgetter(0)) :]:
+            orders[order.order_id] = order
+        first_fill = bisect_left(account.fills, since, key=lambda fill: fill.ts)
+        first_payment = bisect_left(account.settlements, since, key=lambda paid: paid.ts)
+        self._answer(
+            AccountReport(
+                orders=tuple(order_update(order, due) for order in orders.values()),
+                fills=tuple(fill_event(fill, due) for fill in account.fills[first_fill:]),
+                settlements=tuple(settlement_event(paid, due) for paid in account.settlements[first_payment:]),
+                positions=tuple(
+                    VenuePosition(held.ticker, held.count, held.cost, held.realized, held.fees)
+                    for held in account.positions.values()
+                    if held.count
+                ),
+                balance=account.cash,
+                started_ts=now,
+                as_of=now,
+                ts_recv=due,
+            )
+        )
+
+    def _snapshots(self, tickers: Sequence[str]) -> None:
+        # Over the feed's own path: changes already under way arrive before it, later ones after it.
+        due = self._exchange.now + self._latency.feed
+        for ticker in tickers:
+            if ticker in self._exchange.markets:
+                self._agenda.add(due, DELIVERY, self._snapshot(ticker, due))
+
+    def _answer(self, event: Event) -> None:
+        self._agenda.add(event.ts_recv, DELIVERY, event)
+
+    # --- what the exchange says ----------------------------------------------------------------
+
+    def _on_outputs(self, outputs: Sequence[Output]) -> None:
+        due = self._exchange.now + self._latency.feed
+        add = self._agenda.add
+        for output in outputs:
+            if isinstance(output, BookChange):
+                delta = BookDelta(
+                    output.ticker, output.side, output.price, output.delta, output.clock, output.ts, due
+                )
+                add(due, DELIVERY, delta)
+            elif isinstance(output, TradePrinted):
+                trade = output.trade
+                add(
+                    due,
+                    DELIVERY,
+                    PublicTrade(
+                        trade.ticker,
+                        trade.trade_id,
+                        trade.price,
+                        trade.count,
+                        trade.taker_side,
+                        trade.ts,
+                        due,
+                    ),
+                )
+            elif isinstance(output, LifecycleChange):
+                self._on_lifecycle(output, due)
+            elif isinstance(output, FillMade):
+                add(due, DELIVERY, fill_event(output.fill, due))
+            elif isinstance(output, OrderChange):
+                self._changes.append((self._exchange.now, output.order))
+                add(due, DELIVERY, order_update(output.order, due))
+
+    def _on_lifecycle(self, change: LifecycleChange, due: Nanos) -> None:
+        market = self._exchange.markets[change.ticker].market
+        if change.step is LifecycleStep.CREATED:
+            self._agenda.add(due, DELIVERY, MarketUpdate(market, due))
+            self._agenda.add(due, DELIVERY, self._snapshot(change.ticker, due))
+            return
+        decided = change.step in {LifecycleStep.DETERMINED, LifecycleStep.SETTLED}
+        self._agenda.add(
+            due,
+            DELIVERY,
+            MarketLifecycle(
+                change.ticker,
+                LifecycleKind(change.step.value),
+                due,
+                close_time=market.close_time,
+                result=market.result if decided else "",
+                settlement_value=market.settlement_value if decided else None,
+            ),
+        )
+
+    def _snapshot(self, ticker: str, due: Nanos) -> BookSnapshot:
+        state = self._exchange.markets[ticker]
+        bids, asks = state.book.levels(BookSide.BID), state.book.levels(BookSide.ASK)
+        return BookSnapshot(ticker, tuple(bids), tuple(asks), state.clock, self._exchange.now, due)
