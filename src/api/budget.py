@@ -1,16 +1,18 @@
 """The venue's rate limits, spent in tokens before a request leaves.
 
 Source: Kalshi "Rate limits": continuous token buckets for reads and writes, sizes per account from
-``GET /account/limits``, and a bucket of one request a second for the balance. An empty bucket answers
-429 and names no time to wait, so the waiting is done here.
+``GET /account/limits``, costs from ``GET /account/endpoint_costs``, and a bucket of one request a second
+for the balance. An empty bucket answers 429 and names no time to wait, so the waiting is done here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
 
+from src.api.endpoints import Bucket, Endpoint
 from src.api.errors import NOT_SENT
 from src.core.errors import RetryableError
 
@@ -18,10 +20,10 @@ Sleep = Callable[[float], Awaitable[object]]
 
 
 class Priority(Enum):
-    """Cancels may use the reserve and pass whatever is queued."""
+    """Cancels and exits may use the reserve and pass whatever is queued."""
 
     NORMAL = "normal"
-    CANCEL = "cancel"
+    EXIT = "exit"
 
 
 def loop_time() -> float:
@@ -30,7 +32,7 @@ def loop_time() -> float:
 
 
 class TokenBucket:
-    """``rate`` tokens a second up to ``capacity``; ``reserve`` of them only for ``Priority.CANCEL``."""
+    """``rate`` tokens a second up to ``capacity``; ``reserve`` of them only for ``Priority.EXIT``."""
 
     def __init__(
         self,
@@ -61,6 +63,19 @@ class TokenBucket:
         self._refill()
         return max(0.0, cost + self._floor(cost, priority) - self._tokens) / self.rate
 
+    def room(self, cost: float, priority: Priority = Priority.NORMAL) -> int:
+        """How many requests of ``cost`` can be paid at once now; at least one, which may have to wait."""
+        self._refill()
+        return max(1, int((self._tokens - self._floor(cost, priority)) // cost)) if cost > 0 else 1_000
+
+    def drain(self) -> None:
+        """The venue says that the bucket is empty, whatever was counted here.
+
+        Entries then wait until the reserve is full again, cancels and exits only for their own cost.
+        """
+        self._refill()
+        self._tokens = 0.0
+
     async def acquire(
         self, cost: float, priority: Priority = Priority.NORMAL, max_wait: float | None = None
     ) -> None:
@@ -78,7 +93,7 @@ class TokenBucket:
                     f"rate budget: {wait:.2f} s to wait, at most {max_wait:.2f} allowed; not sent",
                     code=NOT_SENT,
                 )
-        if priority is Priority.CANCEL:
+        if priority is Priority.EXIT:
             await self._take(cost, priority)
             return
         self._queued += cost
@@ -94,7 +109,7 @@ class TokenBucket:
         self._tokens -= cost
 
     def _floor(self, cost: float, priority: Priority) -> float:
-        if priority is Priority.CANCEL:
+        if priority is Priority.EXIT:
             return 0.0
         # A reserve larger than a small bucket can spare must not lock normal requests out for ever.
         return max(0.0, min(self.reserve, self.capacity - cost))
@@ -107,12 +122,14 @@ class TokenBucket:
 
 
 class RateBudget:
-    """The account's buckets. Starts with the smallest tier's numbers until ``learn`` is called."""
+    """The account's buckets and costs. Starts with the smallest tier's numbers until it is taught better."""
 
     def __init__(self, *, clock: Callable[[], float] = loop_time, sleep: Sleep = asyncio.sleep) -> None:
         self.read = TokenBucket(200, 200, clock=clock, sleep=sleep)
         self.write = TokenBucket(100, 100, reserve=_reserve(100), clock=clock, sleep=sleep)
         self.balance = TokenBucket(1, 1, clock=clock, sleep=sleep)
+        self._default_cost: int | None = None
+        self._costs: dict[tuple[str, str], int] = {}
 
     def learn(
         self, *, read_rate: float, read_capacity: float, write_rate: float, write_capacity: float
@@ -121,7 +138,34 @@ class RateBudget:
         self.read.resize(read_rate, read_capacity)
         self.write.resize(write_rate, write_capacity, _reserve(write_capacity))
 
+    def learn_costs(self, default: int, costs: Iterable[tuple[str, str, int]]) -> None:
+        """Use the venue's costs in place of ours: (method, path, tokens), and ``default`` for the rest."""
+        self._costs = {(method.upper(), _pattern(path)): cost for method, path, cost in costs}
+        self._default_cost = default
+
+    def cost(self, endpoint: Endpoint) -> int:
+        """Tokens of one request (of one order, where a request takes many)."""
+        if self._default_cost is None or endpoint.bucket is Bucket.BALANCE:
+            return endpoint.cost
+        return self._costs.get((endpoint.method, _pattern(endpoint.path)), self._default_cost)
+
+    def bucket(self, endpoint: Endpoint) -> TokenBucket:
+        """The bucket that pays for ``endpoint``."""
+        match endpoint.bucket:
+            case Bucket.READ:
+                return self.read
+            case Bucket.WRITE:
+                return self.write
+            case Bucket.BALANCE:
+                return self.balance
+
 
 def _reserve(capacity: float) -> float:
     # A fifth of the bucket: ten cancels on the smallest tier, at two tokens each.
     return capacity / 5
+
+
+def _pattern(path: str) -> str:
+    """A path without its base, its arguments unnamed: the venue writes ``:order_id`` or ``{order_id}``."""
+    below = path.partition("/trade-api/v2")[2] or path
+    return re.sub(r"\{[^}]*\}|:[A-Za-z_]\w*", "{}", below.rstrip("/"))

@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"\A([0-9]{6})-")
 
 @dataclass(frozen=True, slots=True)
 class RecorderStats:
-    """What has been recorded so far. ``queued_bytes`` still wait; ``lag`` is how far writing is behind (ns)."""
+    """What has been recorded so far. ``queued_bytes`` wait to be written, ``lag`` nanoseconds behind."""
 
     records: int
     payload_bytes: int

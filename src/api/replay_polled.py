@@ -13,7 +13,7 @@ from src.api.decoding import decode
 from src.api.following import OnBad
 from src.api.recorder_format import Record
 from src.core.errors import WireError
-from src.core.events import BookSnapshot, Event, MarketUpdate
+from src.core.events import BookInvalid, BookSnapshot, Event, MarketUpdate
 from src.core.units import Nanos
 
 WHERE = "recording"
@@ -61,11 +61,19 @@ class PolledAnswers:
         for raw in items:
             event = self._events.get(decode(raw, schema.MarketEvent, "market").event_ticker)
             series = self._series.get(event.series_ticker) if event is not None else None
-            if event is not None and series is not None:
+            if event is None or series is None:
+                continue
+            try:
                 updates.append(MarketUpdate(to_market(raw, event, series), ts))
+            except WireError as error:
+                self._on_bad(WHERE, error.field)
         return tuple(updates)
 
-    def _book(self, book: schema.MarketOrderbookBody, ts: Nanos) -> BookSnapshot:
-        bids, asks = to_levels(book.orderbook_fp.yes_dollars, book.orderbook_fp.no_dollars)
+    def _book(self, book: schema.MarketOrderbookBody, ts: Nanos) -> BookSnapshot | BookInvalid:
+        try:
+            bids, asks = to_levels(book.orderbook_fp.yes_dollars, book.orderbook_fp.no_dollars)
+        except WireError as error:
+            self._on_bad(WHERE, error.field)
+            return BookInvalid((book.ticker,), str(error), ts)
         self._seq += 1
         return BookSnapshot(book.ticker, bids, asks, self._seq, None, ts)

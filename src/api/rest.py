@@ -1,7 +1,8 @@
 """One HTTP client for the process's life: signing, budget, time limits, retries of reads.
 
-Reads are repeated with full jitter. Calls that create or cancel leave at most once, whatever comes back,
-and once begun they run to their end even if the caller is cancelled.
+Reads are repeated with full jitter. Calls that create or cancel leave at most once, whatever comes back but
+a 429 (a plain "no"), after which cancels and exits are repeated. Once begun they run to their end even if
+the caller is cancelled.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import httpx
 
 from src.api.budget import Priority, RateBudget, Sleep
 from src.api.cancellation import finish
-from src.api.endpoints import Bucket, Endpoint
-from src.api.errors import NOT_SENT, Effect, classify, parse_error_body
+from src.api.clock_offset import ClockOffsetEstimate
+from src.api.endpoints import Endpoint
+from src.api.errors import NOT_SENT, RATE_LIMITED, Effect, classify, parse_error_body
 from src.api.hosts import checked_url
 from src.api.signing import Signer
 from src.core.errors import ConfigError, FatalError, RetryableError, UnknownOutcomeError, VenueError
@@ -29,6 +31,7 @@ OnBody: TypeAlias = Callable[[str, bytes], None]
 """Called with (``rest <status> <method> <path and query>``, body) for every answer, for a recording."""
 
 READ_ATTEMPTS = 4
+EXIT_ATTEMPTS = 4
 BACKOFF_BASE_S = 0.25
 BACKOFF_CAP_S = 8.0
 # An order that waited longer than this for its turn was priced on another book.
@@ -70,12 +73,26 @@ class RestTransport:
             follow_redirects=False,
             trust_env=False,
         )
-        self.clock_offset: Nanos | None = None
-        """Our wall clock minus the exchange's, as last measured (good to about half a second)."""
+        self.clock = ClockOffsetEstimate()
+
+    @property
+    def clock_offset(self) -> Nanos | None:
+        """Our wall clock minus the exchange's, as measured so far."""
+        offset = self.clock.offset_ms
+        return None if offset is None else int(offset * MILLISECOND)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+    def room(self, endpoint: Endpoint, *, is_exit: bool) -> int:
+        """How many orders of a batch the budget can pay for now, at least one."""
+        return self._budget.bucket(endpoint).room(self._budget.cost(endpoint), _priority(endpoint, is_exit))
+
+    def prepare(self, endpoint: Endpoint) -> None:
+        """Sign the next call of ``endpoint`` (whose path has no arguments) ahead of time."""
+        if self._signer is not None:
+            self._signer.prepare(endpoint.method, _signed_path(httpx.URL(self._base + endpoint.path)))
 
     async def request(
         self,
@@ -84,26 +101,31 @@ class RestTransport:
         path: Mapping[str, str] | None = None,
         params: Params = (),
         body: bytes | None = None,
+        orders: int = 1,
+        is_exit: bool = False,
     ) -> bytes:
         """Call ``endpoint`` with ``path`` arguments filled in; returns the body of a success.
 
-        Raises ``VenueError`` of the class that says what to do, ``ConfigError`` for a private call
-        without a key. For a call that creates or cancels, ``CancelledError`` leaves this method only
-        while it waits for the rate budget: then nothing was sent.
+        ``orders``: how many orders the call is charged for. ``is_exit``: an order that only reduces a
+        position. Raises ``VenueError`` of the class that says what to do, ``ConfigError`` for a private
+        call without a key. For a call that creates or cancels, ``CancelledError`` leaves this method only
+        while it waits for the rate budget: then nothing has been done.
         """
         if endpoint.private and self._signer is None:
             raise ConfigError(f"{endpoint.method} {endpoint.path} needs KALSHI_API_KEY and KALSHI_API_SECRET")
         filled = {name: quote(value, safe="") for name, value in (path or {}).items()}
         url = self._base + endpoint.path.format(**filled)
-        if endpoint.effect is not Effect.READ:
-            await self._admit(endpoint)
-            return await finish(self._once(endpoint, url, params, body))
+        if endpoint.effect is Effect.READ:
+            return await self._repeated(endpoint, url, params)
+        return await self._at_most_once(endpoint, url, params, body, orders, _priority(endpoint, is_exit))
+
+    async def _repeated(self, endpoint: Endpoint, url: str, params: Params) -> bytes:
         failures = 0
         signed_again = False
         while True:
-            await self._admit(endpoint)
+            await self._budget.bucket(endpoint).acquire(self._budget.cost(endpoint))
             try:
-                return await self._once(endpoint, url, params, body)
+                return await self._once(endpoint, url, params, None)
             except RetryableError:
                 failures += 1
                 if failures >= READ_ATTEMPTS:
@@ -113,18 +135,33 @@ class RestTransport:
                     raise
                 signed_again = True
                 continue
-            await self._sleep(full_jitter(failures, self._rng, BACKOFF_BASE_S, BACKOFF_CAP_S))
+            await self._back_off(failures)
 
-    async def _admit(self, endpoint: Endpoint) -> None:
-        match endpoint.bucket:
-            case Bucket.READ:
-                await self._budget.read.acquire(endpoint.cost)
-            case Bucket.BALANCE:
-                await self._budget.balance.acquire(endpoint.cost)
-            case Bucket.WRITE if endpoint.effect is Effect.CANCEL:
-                await self._budget.write.acquire(endpoint.cost, Priority.CANCEL)
-            case Bucket.WRITE:
-                await self._budget.write.acquire(endpoint.cost, max_wait=CREATE_MAX_WAIT_S)
+    async def _at_most_once(
+        self,
+        endpoint: Endpoint,
+        url: str,
+        params: Params,
+        body: bytes | None,
+        orders: int,
+        priority: Priority,
+    ) -> bytes:
+        max_wait = CREATE_MAX_WAIT_S if endpoint.effect is Effect.CREATE else None
+        failures = 0
+        while True:
+            cost = self._budget.cost(endpoint) * orders
+            await self._budget.bucket(endpoint).acquire(cost, priority, max_wait)
+            try:
+                return await finish(self._once(endpoint, url, params, body))
+            except RetryableError as error:
+                failures += 1
+                refused = error.code == RATE_LIMITED
+                if not refused or priority is not Priority.EXIT or failures >= EXIT_ATTEMPTS:
+                    raise
+            await self._back_off(failures)
+
+    async def _back_off(self, failures: int) -> None:
+        await self._sleep(full_jitter(failures, self._rng, BACKOFF_BASE_S, BACKOFF_CAP_S))
 
     async def _once(self, endpoint: Endpoint, url: str, params: Params, body: bytes | None) -> bytes:
         """Send one signed request and read its answer."""
@@ -133,8 +170,7 @@ class RestTransport:
             request.headers["Content-Type"] = "application/json"
         if self._signer is not None:
             # The bytes that go over the wire are signed: re-encoding the path would break the signature.
-            path = request.url.raw_path.partition(b"?")[0].decode("ascii")
-            request.headers.update(self._signer.headers(endpoint.method, path))
+            request.headers.update(self._signer.headers(endpoint.method, _signed_path(request.url)))
         sent_ms = self._signer.wall_ms() if self._signer else None
         try:
             async with asyncio.timeout(_TOTAL_TIMEOUT_S):
@@ -154,6 +190,8 @@ class RestTransport:
             self._on_body(f"rest {response.status_code} {endpoint.method} {target}", response.content)
         if response.is_success or _is_normal_answer(endpoint, response):
             return response.content
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            self._budget.bucket(endpoint).drain()
         raise classify(endpoint.effect, response.status_code, response.content)
 
     @staticmethod
@@ -167,10 +205,18 @@ class RestTransport:
         if self._signer is None or date is None or response.headers.get("age", "0") != "0":
             return
         try:
-            venue_ms = int(parsedate_to_datetime(date).timestamp() * 1_000) + 500
+            date_ms = int(parsedate_to_datetime(date).timestamp()) * 1_000
         except ValueError:
             return
-        self.clock_offset = ((sent_ms + self._signer.wall_ms()) // 2 - venue_ms) * MILLISECOND
+        self.clock.add(sent_ms, self._signer.wall_ms(), date_ms)
+
+
+def _priority(endpoint: Endpoint, is_exit: bool) -> Priority:
+    return Priority.EXIT if is_exit or endpoint.effect is Effect.CANCEL else Priority.NORMAL
+
+
+def _signed_path(url: httpx.URL) -> str:
+    return url.raw_path.partition(b"?")[0].decode("ascii")
 
 
 def _is_normal_answer(endpoint: Endpoint, response: httpx.Response) -> bool:

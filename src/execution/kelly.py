@@ -54,7 +54,7 @@ def shrink(q: float, c: float, sd: float) -> float:
 
 
 def contracts_with_holding(q: float, c: float, cash: float, held: float) -> float:
-    """Full-Kelly contracts to buy on top of ``held`` ones; negative means: do not buy (docs/METHODS.md 2.2)."""
+    """Full-Kelly contracts to buy on top of ``held``; negative: do not buy (docs/METHODS.md 2.2)."""
     return (q * (1.0 - c) * cash - (1.0 - q) * c * (cash + held)) / (c * (1.0 - c))
 
 

@@ -30,7 +30,7 @@ SizeReason: TypeAlias = Literal[
     "no_room",  # cash or the caps do not allow one contract
 ]
 
-# Dealing costs more than the growth it buys while a holding is this close to its target (docs/METHODS.md 2.2).
+# Dealing costs more than the growth it buys while a holding is this close to its target.
 NO_TRADE_BAND = 0.10
 # A target that is a whole number of contracts but for floating-point noise counts as that number.
 _ROUNDING = 1e-9

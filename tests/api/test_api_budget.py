@@ -50,7 +50,7 @@ async def test_a_cancel_passes_queued_orders_and_uses_the_reserve():
     order = asyncio.create_task(tokens.acquire(10))
     started = time.at
     for _ in range(10):
-        await tokens.acquire(2, Priority.CANCEL)
+        await tokens.acquire(2, Priority.EXIT)
     assert time.at == started
     await order
     assert time.at > started
