@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -23,7 +21,7 @@ from src.api.gateway import KalshiGateway
 from src.api.polling import PollingFeed
 from src.api.signing import Signer, load_private_key
 from src.core.actions import Alert, Severity, TradingState
-from src.core.errors import ConfigError, FatalError, VenueError
+from src.core.errors import ConfigError, FatalError, TradingSystemError, VenueError
 from src.core.events import (
     BookDelta,
     BookInvalid,
@@ -40,6 +38,7 @@ from src.core.stations import station_for_series
 from src.core.units import DAY, DOLLAR_CASH, SECOND, Nanos
 from src.database.store import PostgresStore
 from src.execution.engine import Engine
+from src.monitoring.audit_log import AuditLog
 from src.monitoring.health import HealthReport, StatusServer
 from src.monitoring.metrics import Metrics
 from src.monitors.noaa import NwsForecastSource
@@ -56,6 +55,7 @@ from src.runtime.daemon import Daemon
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
 from src.runtime.settings_venues import Environment
+from src.runtime.stop_signals import on_stop_signal
 from src.runtime.supervisor import Service
 from src.simulator.paper import PaperGateway
 
@@ -78,8 +78,30 @@ class Venue:
     speed: float
 
 
-async def run_daemon(settings: Settings, mode: Mode, root: Path) -> None:
-    """Run until SIGTERM or SIGINT. Raises ``ConfigError`` for what the user can mend."""
+async def run_daemon(settings: Settings, mode: Mode, root: Path) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code. Raises ``ConfigError`` for what the user can mend.
+
+    The first signal, however early it comes, starts the staged stop. A second one ends everything at
+    once, with exit code 1: the next start then reads at the exchange what became of the orders.
+    """
+    stop = asyncio.Event()
+    work = asyncio.create_task(_serve(settings, mode, root, stop), name="run")
+
+    def on_signal() -> None:
+        if stop.is_set():
+            work.cancel()
+        stop.set()
+
+    with on_stop_signal(on_signal):
+        await asyncio.wait({work})
+    if work.cancelled():
+        log.error("stopped_at_once", hint="the next start reads at the exchange what became of the orders")
+        return 1
+    await work
+    return 0
+
+
+async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         venue = await _reach(settings, mode)
         stack.push_async_callback(venue.client.aclose)
@@ -108,7 +130,7 @@ async def run_daemon(settings: Settings, mode: Mode, root: Path) -> None:
             gateway=gateway,
             sources=sources,
             notifier=notifier,
-            readers=(metrics,),
+            readers=(metrics, AuditLog()),
             resync=feed.resync if isinstance(feed, KalshiFeed) else _next_poll,
             on_latency=lambda latency: metrics.observe_latency("cause_to_order", latency),
             history=await database.store.weather(venue.clock.now() - _WEATHER_MEMORY),
@@ -119,9 +141,16 @@ async def run_daemon(settings: Settings, mode: Mode, root: Path) -> None:
         stack.push_async_callback(status.stop)
         log.info("running", mode=mode.value, exchange=settings.exchange.base_url, metrics_port=port)
         notifier.send(Alert(Severity.INFO, "start", f"started in {mode.value} mode", venue.clock.now()))
-        await _until_signal(daemon)
-        if isinstance(notifier, TelegramAlerter):
-            await notifier.flush(5.0)
+        try:
+            await _until_stopped(daemon, stop)
+        except Exception as error:
+            # Only our own errors are known to hold no secret.
+            reason = str(error) if isinstance(error, TradingSystemError) else type(error).__name__
+            text = f"stopped by a fault ({reason}); orders may still rest at the exchange"
+            notifier.send(Alert(Severity.CRITICAL, "fault", text, venue.clock.now()))
+            raise
+        finally:
+            await _flush(notifier)
         log.info("stopped", state=engine.control.state.value)
 
 
@@ -288,24 +317,23 @@ def _health(daemon: Daemon, engine: Engine) -> HealthReport:
     return HealthReport(healthy, state.value, checks)
 
 
-async def _until_signal(daemon: Daemon) -> None:
-    """Run the daemon; the first SIGTERM or SIGINT starts the staged stop, a second one ends it at once."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.create_task(daemon.run(), name="daemon")
-    asked = False
+async def _until_stopped(daemon: Daemon, stop: asyncio.Event) -> None:
+    """Run the daemon; ``stop`` starts its staged stop."""
 
-    def on_signal() -> None:
-        nonlocal asked
-        if asked:
-            task.cancel()
-        asked = True
+    async def pass_on() -> None:
+        await stop.wait()
         daemon.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
+    watcher = asyncio.create_task(pass_on(), name="stop signal")
     try:
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await daemon.run()
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
+
+
+async def _flush(notifier: TerminalNotifier | TelegramAlerter) -> None:
+    if isinstance(notifier, TelegramAlerter):
+        await notifier.flush(5.0)
+    else:
+        notifier.flush()
