@@ -148,12 +148,10 @@ class Ledger:
         strategy = order.intent.strategy if order else "external"
         if order is not None:
             self.orders.apply_fill(order, fill)
-        before = self.portfolio.get(fill.ticker)
-        had = before.count if before else 0
         position, realized = self.portfolio.apply_fill(fill, self._markets.event_of(fill.ticker), strategy)
         self._fill_ts[fill.ticker] = self._last_fill_ts = fill.ts_recv
-        if had and position.count * had <= 0:
-            self.closed.append((fill.ticker, position.realized if not position.count else realized))
+        if position.closed_pnl is not None:
+            self.closed.append((fill.ticker, position.closed_pnl))
         trace = order.intent.trace_id if order else f"external:{fill.order_id}"
         out: Output = [FillApplied(fill, strategy, trace, realized, fill.ts_recv)]
         out.append(position.changed(fill.ts_recv))
@@ -248,8 +246,8 @@ class Ledger:
         size, strategy = held.count, held.strategy
         position, revenue, pnl = self.portfolio.settle(settlement)
         ts = settlement.ts_recv
-        if size:
-            self.closed.append((settlement.ticker, position.realized))
+        if position.closed_pnl is not None:
+            self.closed.append((settlement.ticker, position.closed_pnl))
         out: Output = [SettlementApplied(settlement, strategy, pnl, ts), position.changed(ts)]
         if abs(revenue - settlement.revenue) >= CENT_CASH:
             text = (

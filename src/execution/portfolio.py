@@ -18,7 +18,11 @@ from src.core.units import DOLLAR_PRICE, Cash, Count, Nanos, Price
 
 @dataclass(slots=True)
 class Position:
-    """An open or closed position. ``cost`` is the all-in cost of what is open."""
+    """An open or closed position. ``cost`` is the all-in cost of what is open.
+
+    ``realized`` is the market's profit over all times it was held; ``closed_pnl`` is that of the one time
+    that the last fill or settlement ended (None when it ended none).
+    """
 
     ticker: str
     event_ticker: str
@@ -28,6 +32,8 @@ class Position:
     realized: Cash = 0
     fees: Cash = 0
     opened_ts: Nanos = 0
+    closed_pnl: Cash | None = None
+    realized_before: Cash = 0
 
     @property
     def outcome(self) -> Outcome:
@@ -135,14 +141,20 @@ class Portfolio:
             position.cost -= released
             position.realized += realized
         opening = fill.count - closing
-        if position.count == 0 or (closing and opening):
+        ends = closing == position.size and closing > 0
+        if opening and (ends or position.count == 0):
+            position.closed_pnl = position.realized - position.realized_before if ends else None
             position.opened_ts, position.strategy = fill.ts_recv, strategy
+            position.realized_before = position.realized
+        else:
+            position.closed_pnl = None
         position.count += signed
         position.cost += price * opening + (fill.fee - closing_fee)
         if position.count == 0:
             position.realized -= position.cost
             realized -= position.cost
             position.cost = 0
+            position.closed_pnl = position.realized - position.realized_before
         position.fees += fill.fee
         return position, realized
 
@@ -156,6 +168,8 @@ class Portfolio:
         profit = revenue - position.cost
         self.cash += revenue
         position.realized += profit
+        position.closed_pnl = position.realized - position.realized_before if position.count else None
+        position.realized_before = position.realized
         position.count = 0
         position.cost = 0
         return position, revenue, profit

@@ -91,3 +91,19 @@ def test_scalar_settlement_pays_each_side_its_share() -> None:
     """A void or scalar value pays YES the value and NO the rest."""
     assert settlement_revenue(10_000, 4_000) == 40_000_000
     assert settlement_revenue(-10_000, 4_000) == 60_000_000
+
+
+def test_each_time_a_market_is_held_has_its_own_profit() -> None:
+    """A loss, then a gain in the same market: streaks and breakers hear of each by itself."""
+    portfolio = Portfolio()
+    first, _ = portfolio.apply_fill(_fill(1, BookSide.BID, 5_000, 100, 0), "E", "s")
+    assert first.closed_pnl is None
+    lost, _ = portfolio.apply_fill(_fill(2, BookSide.ASK, 4_000, 100, 0), "E", "s")
+    assert lost.closed_pnl == -100_000
+    again, _ = portfolio.apply_fill(_fill(3, BookSide.BID, 4_000, 100, 0), "E", "s")
+    assert again.closed_pnl is None
+    flipped, _ = portfolio.apply_fill(_fill(4, BookSide.ASK, 4_300, 250, 0), "E", "s")
+    assert flipped.closed_pnl == 30_000
+    settled, _, _ = portfolio.settle(_settlement(0))
+    assert settled.closed_pnl == 150 * 4_300
+    assert settled.realized == -100_000 + 30_000 + 150 * 4_300
