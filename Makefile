@@ -17,7 +17,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock lock-check bench clean
+.PHONY: help demo test check lock lock-check bench soak clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ lock-check:
 
 bench: .venv/dev.stamp ## measure the hot paths beside their references
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py) $(ARGS) || exit 1; done
+
+soak: .venv/dev.stamp ## simulate N worlds of faults on all cores (make soak N=20000)
+	$(BIN)/python -m tests.simulation.soak --worlds $(or $(N),2000) $(ARGS)
 
 clean: ## remove what was made here (not var/, which holds the database)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

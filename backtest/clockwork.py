@@ -19,12 +19,14 @@ class Latency:
     """One way of each path, in nanoseconds.
 
     ``feed``: exchange to engine (books, trades, fills, weather); ``order``: a call of ours to the exchange;
-    ``answer``: the answer to that call back to us.
+    ``answer``: the answer to that call back to us. ``bar``: what a new order waits in addition where a row
+    of the data stands for a whole bar.
     """
 
     feed: Nanos
     order: Nanos
     answer: Nanos
+    bar: Nanos = 0
 
     @classmethod
     def of_total(cls, milliseconds: float) -> Latency:
@@ -36,7 +38,7 @@ class Latency:
 
     @property
     def total_ms(self) -> float:
-        """All three together."""
+        """Feed, order and answer together."""
         return (self.feed + self.order + self.answer) / MILLISECOND
 
 

@@ -76,7 +76,8 @@ class VenueLink:
             expiration_ts=intent.expiration_ts,
             exchange_index=intent.exchange_index,
         )
-        self._agenda.add(now + self._latency.order, CALL, partial(self._create, request))
+        due = now + self._latency.order + self._latency.bar
+        self._agenda.add(due, CALL, partial(self._create, request))
 
     def cancel(self, call: CancelOrder, now: Nanos) -> None:
         """Send a cancel."""
@@ -126,7 +127,9 @@ class VenueLink:
             AccountReport(
                 orders=tuple(order_update(order, due) for order in orders.values()),
                 fills=tuple(fill_event(fill, due) for fill in account.fills[first_fill:]),
-                settlements=tuple(settlement_event(paid, due) for paid in account.settlements[first_payment:]),
+                settlements=tuple(
+                    settlement_event(paid, due) for paid in account.settlements[first_payment:]
+                ),
                 positions=tuple(
                     VenuePosition(held.ticker, held.count, held.cost, held.realized, held.fees)
                     for held in account.positions.values()

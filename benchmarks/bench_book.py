@@ -1,7 +1,8 @@
-"""JSON text of ``orderbook_delta`` -> updated book with its best bid and ask.
+"""JSON text of ``orderbook_delta`` -> updated book with its best bid and ask, on the product's own path.
 
-Reference: msgspec's typed decode of the same messages alone, in the same run. Prints both, their ratio
-(how many times as fast as the reference) and the process's peak memory.
+That is ``FeedSession.on_frame`` (decoding, sequence, liveness, exact numbers, the event) and
+``MarketState.apply`` (the book). Reference: msgspec's typed decode of the same messages alone, in the same
+run. Prints both, their ratio (how many times as fast as the reference) and the process's peak memory.
 
     python -m benchmarks.bench_book [--deltas 1000000] [--markets 500] [--rounds 3]
 """
@@ -9,20 +10,23 @@ Reference: msgspec's typed decode of the same messages alone, in the same run. P
 from __future__ import annotations
 
 import argparse
-import platform
 import random
-import resource
 import statistics
 import sys
 import time
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from src.core.book import OrderBook
+from benchmarks.machine import machine, peak_mb
+from src.api.following import Refresh
+from src.api.session import FeedSession
+from src.core.events import BookDelta, FeedUp, MarketUpdate
+from src.core.fees import FeeSchedule
 from src.core.grid import LINEAR_CENT
-from src.core.sides import Outcome, to_book
-from src.core.units import Count, Price, format_count, format_price, parse_count, parse_price
+from src.core.market import Market, MarketStatus
+from src.core.units import Count, Price, format_count, format_price
+from src.execution.market_state import MarketState
 
 CHUNK = 50_000
 DEEPEST = 40
@@ -55,7 +59,7 @@ class Flow:
         self._random = random.Random(seed)
         self.tickers = [f"KXHIGHNY-26NOV23-B{50 + i / 2}" for i in range(markets)]
         self._sizes: dict[tuple[str, str, Price], Count] = {}
-        self._seq = 0
+        self._seq = markets  # a snapshot of each came before
 
     def chunk(self, count: int) -> list[bytes]:
         """The next ``count`` frames as the wire would carry them."""
@@ -69,7 +73,8 @@ class Flow:
         rng = self._random
         ticker = rng.choice(self.tickers)
         side = rng.choice(("yes", "no"))
-        price = 100 * max(1, 48 - int(rng.expovariate(1 / 6)) % DEEPEST)
+        depth = int(rng.expovariate(1 / 6)) % DEEPEST
+        price = 100 * (48 - depth if side == "yes" else 52 + depth)
         key = (ticker, side, price)
         resting = self._sizes.get(key, 0)
         if resting and rng.random() < 0.5:
@@ -87,6 +92,69 @@ class Flow:
         return text.encode()
 
 
+class NoBoard:
+    """Markets and requests are none of this benchmark's business."""
+
+    series: Sequence[str] = ()
+    markets: Mapping[str, Market] = {}
+
+    def ask(self, refresh: Refresh) -> None:
+        """Never needed: nothing is malformed or missing."""
+        raise AssertionError(refresh)
+
+    def forget(self, ticker: str) -> None:
+        """Never needed: nothing settles."""
+        raise AssertionError(ticker)
+
+
+class Path:
+    """The product's own path without its sockets and queues: the feed's session, then the engine's books."""
+
+    def __init__(self, tickers: Sequence[str]) -> None:
+        self.session = FeedSession(NoBoard(), print)
+        self.state = MarketState()
+        self.session.watch(tickers)
+        self.state.apply(FeedUp("market", 0))
+        for seq, ticker in enumerate(tickers, 1):
+            self.state.apply(MarketUpdate(_market(ticker), 0))
+            for event in self.session.on_frame(_empty_snapshot(ticker, seq), 0):
+                self.state.apply(event)
+
+    def run(self, frames: list[bytes]) -> float:
+        """Seconds from the frames' text to updated books whose best prices have been read."""
+        on_frame, apply, book_of = self.session.on_frame, self.state.apply, self.state.book
+        valid = 0
+        begin = time.perf_counter()
+        for frame in frames:
+            for event in on_frame(frame, 1):
+                if apply(event) is None and type(event) is BookDelta:
+                    book = book_of(event.ticker)
+                    if book is not None:
+                        valid += (book.best_bid, book.best_ask) is not None
+        seconds = time.perf_counter() - begin
+        if valid != len(frames):
+            raise SystemExit(f"only {valid} of {len(frames)} changes reached a valid book")
+        return seconds
+
+
+def _market(ticker: str) -> Market:
+    return Market(
+        ticker=ticker,
+        event_ticker=ticker.rpartition("-")[0],
+        series_ticker=ticker.partition("-")[0],
+        status=MarketStatus.ACTIVE,
+        open_time=0,
+        close_time=2**62,
+        grid=LINEAR_CENT,
+        fees=FeeSchedule(),
+    )
+
+
+def _empty_snapshot(ticker: str, seq: int) -> bytes:
+    msg = f'{{"market_ticker":"{ticker}","market_id":"0b7e5a2c-6a1f-4c7e-9a65-3f0d8d1f2a11"}}'
+    return f'{{"type":"orderbook_snapshot","sid":1,"seq":{seq},"msg":{msg}}}'.encode()
+
+
 def decode_only(frames: list[bytes]) -> float:
     """Seconds msgspec alone takes for these frames."""
     decode = msgspec.json.Decoder(DeltaMessage).decode
@@ -96,50 +164,16 @@ def decode_only(frames: list[bytes]) -> float:
     return time.perf_counter() - begin
 
 
-def decode_and_apply(frames: list[bytes], books: dict[str, OrderBook]) -> float:
-    """Seconds from the frames' text to updated books whose best prices have been read."""
-    decode = msgspec.json.Decoder(DeltaMessage).decode
-    top: tuple[Price | None, Price | None] = (None, None)
-    level_of = {
-        (outcome.value, text): to_book(outcome, parse_price(text))
-        for outcome in Outcome
-        for text in (format_price(price) for price in LINEAR_CENT.legal_prices())
-    }
-    begin = time.perf_counter()
-    for frame in frames:
-        message = decode(frame)
-        body = message.msg
-        side, price = level_of[body.side, body.price_dollars]
-        book = books[body.market_ticker]
-        ms = body.ts_ms * 1_000_000
-        book.apply_delta(side, price, parse_count(body.delta_fp), message.seq, ms, ms)
-        top = (book.best_bid, book.best_ask)
-    seconds = time.perf_counter() - begin
-    assert top != (None, None)
-    return seconds
-
-
 def run(deltas: int, markets: int, seed: int) -> tuple[float, float]:
-    """Microseconds a message: (decode alone, decode and book)."""
+    """Microseconds a message: (decode alone, the product's path)."""
     flow = Flow(markets, seed)
-    books = {ticker: OrderBook(ticker, LINEAR_CENT) for ticker in flow.tickers}
-    for book in books.values():
-        book.apply_snapshot((), (), 0, 0, None)
+    path = Path(flow.tickers)
     reference = whole = 0.0
     for start in range(0, deltas, CHUNK):
         frames = flow.chunk(min(CHUNK, deltas - start))
         reference += decode_only(frames)
-        whole += decode_and_apply(frames, books)
-    assert all(book.best_bid is not None for book in books.values())
+        whole += path.run(frames)
     return reference / deltas * 1e6, whole / deltas * 1e6
-
-
-def machine() -> str:
-    """The processor's name, as far as the system tells."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{model or platform.processor() or platform.machine()}, Python {platform.python_version()}"
 
 
 def main() -> int:
@@ -152,11 +186,10 @@ def main() -> int:
     rounds = [run(options.deltas, options.markets, seed) for seed in range(options.rounds)]
     reference, whole = (statistics.median(column) for column in zip(*rounds, strict=True))
     ratio = statistics.median(alone / full for alone, full in rounds)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{machine()}; {options.deltas:,} deltas, {options.markets} markets, {options.rounds} rounds")
     print(f"msgspec typed decode alone (reference)  {reference:6.3f} us")
     print(f"text -> book with best bid and ask      {whole:6.3f} us   ratio {ratio:.2f} of the reference")
-    print(f"peak memory {peak_mb:.0f} MB (of which {CHUNK:,} frames of text held at a time)")
+    print(f"peak memory {peak_mb():.0f} MB (of which {CHUNK:,} frames of text held at a time)")
     return 0
 
 

@@ -19,6 +19,10 @@ from src.core.errors import RetryableError
 Sleep = Callable[[float], Awaitable[object]]
 
 
+# Tokens are counted in floats: less than this is nothing.
+_TINY = 1e-6
+
+
 class Priority(Enum):
     """Cancels and exits may use the reserve and pass whatever is queued."""
 
@@ -61,12 +65,15 @@ class TokenBucket:
     def wait_for(self, cost: float, priority: Priority = Priority.NORMAL) -> float:
         """Seconds until ``cost`` tokens could be taken now, ahead of those already queued."""
         self._refill()
-        return max(0.0, cost + self._floor(cost, priority) - self._tokens) / self.rate
+        missing = cost + self._floor(cost, priority) - self._tokens
+        return 0.0 if missing <= _TINY else missing / self.rate
 
     def room(self, cost: float, priority: Priority = Priority.NORMAL) -> int:
         """How many requests of ``cost`` can be paid at once now; at least one, which may have to wait."""
         self._refill()
-        return max(1, int((self._tokens - self._floor(cost, priority)) // cost)) if cost > 0 else 1_000
+        return (
+            max(1, int((self._tokens - self._floor(cost, priority) + _TINY) // cost)) if cost > 0 else 1_000
+        )
 
     def drain(self) -> None:
         """The venue says that the bucket is empty, whatever was counted here.

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from src.api import schema
+from src.api.calls import in_pieces
 from src.api.client import KalshiClient
 from src.api.convert import to_market
+from src.api.errors import HTTP_NOT_FOUND
 from src.api.following import OnBad
 from src.core.errors import DefiniteError, WireError
 from src.core.market import Market, MarketStatus
 
 WHERE = "kalshi-rest"
-TICKERS_PER_CALL = 100
-HTTP_NOT_FOUND = 404
 # A market that opens sends no message, so those not open yet are read as well.
 _LISTED = ("open", "unopened")
 TRADABLE = frozenset({MarketStatus.INITIALIZED, MarketStatus.ACTIVE, MarketStatus.INACTIVE})
@@ -51,8 +51,8 @@ class MarketCatalogue:
     async def fetch(self, tickers: Sequence[str]) -> list[Market]:
         """These markets as they are now; one the venue does not list (yet) is absent."""
         found: list[Market] = []
-        for start in range(0, len(tickers), TICKERS_PER_CALL):
-            for raw in await self._client.markets(tickers=tickers[start : start + TICKERS_PER_CALL]):
+        for piece in in_pieces(tickers):
+            for raw in await self._client.markets(tickers=piece):
                 event_ticker = self._event_ticker(raw)
                 if event_ticker:
                     found.extend(self._converted([raw], await self._event(event_ticker)))

@@ -18,6 +18,7 @@ ORDER_EXISTS = "order_already_exists"
 NOT_FOUND = "not_found"
 NOT_SENT = "not_sent"
 RATE_LIMITED = "too_many_requests"
+HTTP_NOT_FOUND = 404
 
 
 class Effect(Enum):
@@ -131,3 +132,9 @@ def classify(effect: Effect, status: int, body: bytes) -> VenueError:
     if 400 <= status < 500 and code in REFUSALS:
         return DefiniteError(text, code=code, status=status)
     return UnknownOutcomeError(text, code=code, status=status)
+
+
+def item_error(error: ErrorBody) -> VenueError:
+    """The error for one order of a batch, which has no status of its own."""
+    kind = DefiniteError if error.code in REFUSALS else UnknownOutcomeError
+    return kind(error.text or "an error without code and message", code=error.code)

@@ -13,19 +13,22 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from src.api.board import Emit, MarketBoard
 from src.api.budget import Sleep, loop_time
 from src.api.client import KalshiClient
+from src.api.dropping import Dropped, is_refusal, reason_of, stop_tasks
+from src.api.extras import OnMessage
 from src.api.following import OnBad, Refresh
 from src.api.hosts import checked_url
+from src.api.leg_check import LegCheck
 from src.api.recorder import OnRaw
 from src.api.recorder_tape import FeedTape
 from src.api.rest import full_jitter
 from src.api.session import FeedSession
 from src.api.signing import Signer
-from src.core.errors import FatalError, TradingSystemError, VenueError, WireError
+from src.core.errors import FatalError, VenueError, WireError
 from src.core.events import BookInvalid, Event, FeedDown
 from src.core.ports import Clock
 
@@ -43,10 +46,6 @@ _LOG = logging.getLogger("src.api.websocket")
 _LOG.setLevel(logging.INFO)
 
 
-class _Dropped(TradingSystemError):
-    """The connection was given up or lost; the text says why."""
-
-
 class KalshiFeed:
     """Books, trades, market changes, and our orders and fills.
 
@@ -54,6 +53,7 @@ class KalshiFeed:
     ``on_bad(source, field)`` is called for every message that breaks its contract. ``probe_after`` and
     ``silence_limit`` are seconds without a message: after the first the server is asked something, after
     the second the connection is dead. ``rediscover_every``: seconds between full readings of the series.
+    ``extras``: channels of ``commands.EXTRAS`` to follow too, whose messages go to ``on_message``.
     ``on_raw`` gets every message and step for a recording (``recorder_tape``).
     """
 
@@ -73,7 +73,14 @@ class KalshiFeed:
         sleep: Sleep = asyncio.sleep,
         rng: Callable[[], float] = random.random,
         on_raw: OnRaw | None = None,
+        extras: Sequence[str] = (),
+        on_message: OnMessage | None = None,
     ) -> None:
+        if extras and on_message is None:
+            raise ValueError(f"extras {list(extras)} need an on_message that takes their messages")
+        self._client = client
+        self._extras = set(extras)
+        self._on_message = on_message
         self._tape = None if on_raw is None else FeedTape(on_raw, clock)
         self._url = checked_url(ws_url, ("wss", "ws"), allow_production=allow_production)
         self._path = urlsplit(self._url).path
@@ -131,7 +138,7 @@ class KalshiFeed:
             if not runner.cancelled():
                 runner.result()
         finally:
-            await _stop([runner])
+            await stop_tasks([runner])
 
     async def watch(self, tickers: Iterable[str]) -> None:
         """Follow these markets too; one not described yet is read first, so that its book can be used."""
@@ -158,10 +165,23 @@ class KalshiFeed:
             await self._emit(self._session.resync(tickers, reason, self._clock.now()))
             await self._flush()
 
+    @property
+    def subscriptions(self) -> dict[str, int]:
+        """Subscription id by channel, as the venue confirmed them on this connection."""
+        return {} if self._session is None else self._session.subscriptions.confirmed
+
+    async def drop_extras(self, channels: Iterable[str]) -> None:
+        """Follow these extra channels no longer."""
+        gone = self._extras & set(channels)
+        self._extras -= gone
+        if self._session is not None:
+            self._session.unsubscribe_extras(gone)
+            await self._flush()
+
     async def aclose(self) -> None:
         """End the stream and close the connection. The client stays open: it is the caller's."""
         if self._runner is not None:
-            await _stop([self._runner])
+            await stop_tasks([self._runner])
 
     # --- connections -----------------------------------------------------------------------------
 
@@ -172,14 +192,14 @@ class KalshiFeed:
             started = loop_time()
             try:
                 await self._connection()
-            except (VenueError, WireError, _Dropped, WebSocketException, OSError, TimeoutError) as error:
-                await self._down(_reason(error))
-                refusals = refusals + 1 if _is_refusal(error) else 0
+            except (VenueError, WireError, Dropped, WebSocketException, OSError, TimeoutError) as error:
+                await self._down(reason_of(error))
+                refusals = refusals + 1 if is_refusal(error) else 0
                 if isinstance(error, FatalError):
                     raise
                 if refusals >= REFUSALS_TO_GIVE_UP:
                     raise FatalError(
-                        f"{_reason(error)}: check KALSHI_API_KEY, KALSHI_API_SECRET and the clock",
+                        f"{reason_of(error)}: check KALSHI_API_KEY, KALSHI_API_SECRET and the clock",
                         code="unauthorized",
                     ) from error
             self.reconnects += 1
@@ -205,6 +225,8 @@ class KalshiFeed:
             self._session, self._socket = session, socket
             self._heard_at = loop_time()
             session.open()
+            if self._on_message is not None:
+                session.subscribe_extras(self._extras, self._on_message)
             parts = (self._read(socket, session), self._describe(session), self._watch_silence(session))
             tasks = [asyncio.create_task(part) for part in parts]
             try:
@@ -216,23 +238,28 @@ class KalshiFeed:
                 self._account_down = session.account_down
                 self.frames_unknown += session.unknown_frames
                 self.frames_malformed += session.malformed_frames
-                await _stop(tasks)
+                await stop_tasks(tasks)
 
     async def _read(self, socket: ClientConnection, session: FeedSession) -> None:
         """Read messages until the connection ends."""
         now = self._clock.now
+        legs = LegCheck(self._client)
+        heard_at = asyncio.get_running_loop().time
         try:
             while True:
                 raw = await socket.recv(decode=False)
                 self.frames_received += 1
-                self._heard_at = loop_time()
-                await self._emit(session.on_frame(raw, now()), is_frame=True)
+                self._heard_at = heard_at()
+                events = session.on_frame(raw, now())
+                if legs.is_due:
+                    await legs.examine(events)
+                await self._emit(events, is_frame=True)
                 if session.commands.encoded:
                     await self._flush()
                 if session.broken:
-                    raise _Dropped(session.broken)
+                    raise Dropped(session.broken)
         except ConnectionClosed as error:
-            raise _Dropped(f"connection closed: {error}") from error
+            raise Dropped(f"connection closed: {error}") from error
 
     async def _describe(self, session: FeedSession) -> None:
         """Read the markets and subscribe to their books, then follow requests to read again."""
@@ -253,10 +280,10 @@ class KalshiFeed:
             now = loop_time()
             silent = now - self._heard_at
             if silent >= self._silence_limit:
-                raise _Dropped(f"no message for {silent:.0f} s")
+                raise Dropped(f"no message for {silent:.0f} s")
             waiting_since = (waiting_since or now) if session.is_waiting else None
             if waiting_since is not None and now - waiting_since >= self._silence_limit:
-                raise _Dropped("a subscription was not acknowledged")
+                raise Dropped("a subscription was not acknowledged")
             if silent >= self._probe_after:
                 session.probe()
             session.ask_again()
@@ -289,19 +316,3 @@ class KalshiFeed:
             self._tape.down(books, reason, now)
         invalid = (BookInvalid(books, reason, now),) if books else ()
         await self._emit((*invalid, FeedDown("market", reason, now)))
-
-
-async def _stop(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, InvalidStatus):
-        return f"WebSocket handshake answered HTTP {error.response.status_code}"
-    return str(error) if isinstance(error, TradingSystemError) else f"{type(error).__name__}: {error}"
-
-
-def _is_refusal(error: Exception) -> bool:
-    return isinstance(error, InvalidStatus) and error.response.status_code in {401, 403}

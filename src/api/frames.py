@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from src.api.decoding import wire_error
+from src.api.frames_extra import OrderGroupFrame, PositionFrame, TickerFrame
 from src.api.schema import Level, Side
 from src.core.errors import WireError
 
@@ -202,11 +203,22 @@ class SubscribedFrame(Struct, tag_field="type", tag="subscribed"):
 
 
 class OkFrame(Struct, tag_field="type", tag="ok"):
-    """``ok``: part of the subscription's sequence when it answers an update."""
+    """``ok``: part of the subscription's sequence when it answers an update.
+
+    ``msg`` lists the subscriptions (``ListedSubscription``) when that was asked, else markets.
+    """
 
     id: int | None = None
     sid: int | None = None
     seq: int | None = None
+    msg: msgspec.Raw = msgspec.Raw()
+
+
+class ListedSubscription(Struct):
+    """One of the subscriptions listed."""
+
+    channel: str
+    sid: int
 
 
 class UnsubscribedFrame(Struct, tag_field="type", tag="unsubscribed"):
@@ -253,6 +265,9 @@ KnownFrame: TypeAlias = (
     | LifecycleFrame
     | EventLifecycleFrame
     | EventFeeFrame
+    | TickerFrame
+    | PositionFrame
+    | OrderGroupFrame
     | SubscribedFrame
     | OkFrame
     | UnsubscribedFrame

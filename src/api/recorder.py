@@ -84,6 +84,7 @@ class Recorder:
         self._file: RecordFile | None = None
         self._closed_bytes = 0
         self._files: list[dict[str, Any]] = []
+        self._is_closing = False
         self.failure = ""
         """Why writing has stopped, once it has."""
 
@@ -159,9 +160,12 @@ class Recorder:
     def _write_all(self) -> None:
         try:
             self._write_until_closed()
-        except OSError as error:
+        except Exception as error:
             # Nobody awaits this thread: the reason is kept where the progress line and the caller look.
-            self.failure = f"{error.strerror or error} while writing to {self._folder}"
+            reason = error.strerror if isinstance(error, OSError) else repr(error)
+            self.failure = f"{reason} while writing to {self._folder}"
+            if self._file is not None:
+                self._file.abandon()
             self._drain()
 
     def _write_until_closed(self) -> None:
@@ -174,6 +178,7 @@ class Recorder:
             if isinstance(item, Record):
                 self._write(item)
             if item is None:
+                self._is_closing = True
                 self._end_file()
                 return
             is_due = time.monotonic() - flushed_at >= self._flush_every
@@ -218,7 +223,7 @@ class Recorder:
 
     def _drain(self) -> None:
         """After a failure: let those who wait go on, and let memory go."""
-        while (item := self._queue.get()) is not None:
+        while not self._is_closing and (item := self._queue.get()) is not None:
             if isinstance(item, threading.Event):
                 item.set()
 

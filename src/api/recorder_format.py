@@ -74,6 +74,10 @@ class RecordFile:
         finally:
             self._file.close()
 
+    def abandon(self) -> None:
+        """Let the file go as it is, after an error."""
+        self._file.raw.close()
+
     def summary(self) -> dict[str, Any]:
         """The file's line in the manifest."""
         return {

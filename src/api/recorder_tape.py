@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from src.api.extras import OnMessage
 from src.api.following import Board, OnBad
 from src.api.recorder import OnRaw
 from src.api.session import FeedSession
@@ -23,6 +24,7 @@ Emit: TypeAlias = Callable[[tuple[Event, ...]], Awaitable[None]]
 
 FRAME = "ws"
 OPEN, DESCRIBED, WATCH, UNWATCH = "open", "described", "watch", "unwatch"
+EXTRAS_ON, EXTRAS_OFF = "extras", "no-extras"
 RESYNC, PROBE, ASK_AGAIN, MARKET, DOWN = "resync", "probe", "ask-again", "market", "down"
 
 
@@ -65,6 +67,19 @@ class TapedSession(FeedSession):
         """Record the connection's start, then subscribe."""
         self._step(OPEN, Opened(self._series))
         super().open()
+
+    def subscribe_extras(self, channels: Iterable[str], on_message: OnMessage) -> None:
+        """Record which further channels are wanted (their confirmation is waited for), then subscribe."""
+        wanted = sorted(channels)
+        if wanted:
+            self._step(EXTRAS_ON, wanted)
+        super().subscribe_extras(wanted, on_message)
+
+    def unsubscribe_extras(self, channels: Iterable[str]) -> None:
+        """Record which further channels are wanted no longer, then unsubscribe."""
+        gone = sorted(channels)
+        self._step(EXTRAS_OFF, gone)
+        super().unsubscribe_extras(gone)
 
     def described(self, ts: Nanos) -> tuple[Event, ...]:
         """Record that the markets have been read."""

@@ -16,6 +16,7 @@ import msgspec
 
 from src.api import recorder_tape as tape
 from src.api.decoding import decode
+from src.api.extras import ExtraMessage
 from src.api.following import OnBad, Refresh
 from src.api.recorder_format import FORMAT, Record, read_records, recording_files
 from src.api.replay_polled import PolledAnswers
@@ -64,6 +65,10 @@ def replay(recording: Path | Iterable[Path], on_bad: OnBad | None = None) -> Ite
 
 def _ignore(source: str, field: str) -> None:
     """A replay without somebody who counts bad messages."""
+
+
+def _ignore_extra(message: ExtraMessage) -> None:
+    """Messages the engine does not need are no events."""
 
 
 class _Player:
@@ -133,6 +138,10 @@ class _Player:
                 session.watch(_payload(record, list[str]))
             case tape.UNWATCH:
                 session.unwatch(_payload(record, list[str]))
+            case tape.EXTRAS_ON:
+                session.subscribe_extras(_payload(record, list[str]), _ignore_extra)
+            case tape.EXTRAS_OFF:
+                session.unsubscribe_extras(_payload(record, list[str]))
             case tape.PROBE:
                 session.probe()
             case tape.ASK_AGAIN:

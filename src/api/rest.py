@@ -59,6 +59,7 @@ class RestTransport:
         sleep: Sleep = asyncio.sleep,
         rng: Callable[[], float] = random.random,
         on_body: OnBody | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._on_body = on_body
         self._base = checked_url(base_url, ("https", "http"), allow_production=allow_production)
@@ -67,6 +68,7 @@ class RestTransport:
         self._sleep = sleep
         self._rng = rng
         self._http = httpx.AsyncClient(
+            transport=transport,
             timeout=_TIMEOUT,
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=60.0),
             headers={"Accept": "application/json", "Accept-Language": "en"},

@@ -52,6 +52,17 @@ class SeriesBody(Struct):
     fee_type: str
     fee_multiplier: Decimal
     title: str = ""
+    category: str = ""
+    frequency: str = ""
+    tags: list[str] | None = None
+    contract_terms_url: str = ""
+    exchange_index: int = 0
+
+
+class SeriesListAnswer(Struct):
+    """``GET /series`` (not paginated)."""
+
+    series: list[SeriesBody]
 
 
 class SeriesAnswer(Struct):
@@ -118,6 +129,18 @@ class MarketEvent(Struct):
     """A market's event, read before the market itself."""
 
     event_ticker: str
+
+
+class MarketTicker(Struct):
+    """A market's ticker alone."""
+
+    ticker: str
+
+
+class MarketAnswer(Struct):
+    """``GET /markets/{ticker}``; the item is a ``MarketBody``."""
+
+    market: Raw
 
 
 class MarketsPage(Struct):
@@ -281,3 +304,4 @@ class CreateOrderBody(Struct, omit_defaults=True):
     reduce_only: bool = False
     cancel_order_on_pause: bool = False
     expiration_time: int | None = None
+    order_group_id: str | None = None

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from src.api.convert import BOOK_SIDES, level_price, levels, plain_count, signed_count, to_order_status
+from src.api.extras import ExtraMessage, OrderGroupUpdate, PositionUpdate, Ticker
 from src.api.frames import DeltaFrame, FillMsg, LifecycleMsg, SnapshotFrame, TradeMsg, UserOrderMsg
+from src.api.frames_extra import (
+    OrderGroupFrame,
+    OrderGroupMsg,
+    PositionFrame,
+    PositionMsg,
+    TickerFrame,
+    TickerMsg,
+)
 from src.core.errors import WireError
 from src.core.events import (
     BookDelta,
@@ -17,7 +26,7 @@ from src.core.events import (
     PublicTrade,
 )
 from src.core.sides import BookSide
-from src.core.units import MILLISECOND, SECOND, Nanos, parse_cash, parse_price
+from src.core.units import MILLISECOND, SECOND, Nanos, parse_cash, parse_count, parse_price
 
 # The subscription asks for YES prices on both sides (``use_yes_price``): a NO level is an ask as it stands.
 _SIDE_OF_LEG = {"yes": BookSide.BID, "no": BookSide.ASK}
@@ -44,21 +53,26 @@ class _Numbers(dict[str, int]):
 
 
 _PRICES = _Numbers(level_price, "price_dollars")
-_DELTAS = _Numbers(signed_count, "delta_fp")
+_DELTAS = _Numbers(parse_count, "delta_fp")
+# ``BookDelta(...)`` without its Python frame, which costs as much as the rest of it.
+_new_event = tuple.__new__
 
 
 def book_delta(frame: DeltaFrame, ts_recv: Nanos) -> BookDelta:
     """A change of size at a YES price."""
     msg = frame.msg
     ts_ms = msg.ts_ms
-    return BookDelta(
-        msg.market_ticker,
-        _SIDE_OF_LEG[msg.side],
-        _PRICES[msg.price_dollars],
-        _DELTAS[msg.delta_fp],
-        frame.seq,
-        None if ts_ms is None else ts_ms * MILLISECOND,
-        ts_recv,
+    return _new_event(
+        BookDelta,
+        (
+            msg.market_ticker,
+            _SIDE_OF_LEG[msg.side],
+            _PRICES[msg.price_dollars],
+            _DELTAS[msg.delta_fp],
+            frame.seq,
+            None if ts_ms is None else ts_ms * MILLISECOND,
+            ts_recv,
+        ),
     )
 
 
@@ -136,4 +150,52 @@ def market_lifecycle(msg: LifecycleMsg, kind: LifecycleKind, ts_recv: Nanos) -> 
         close_time=None if msg.close_ts is None else msg.close_ts * SECOND,
         result=msg.result,
         settlement_value=None if value is None else parse_price(value, "settlement_value"),
+    )
+
+
+def extra(frame: TickerFrame | PositionFrame | OrderGroupFrame, ts_recv: Nanos) -> ExtraMessage:
+    """A message of a channel that the engine does not need."""
+    match frame:
+        case TickerFrame(msg=quotes):
+            return _ticker(quotes, ts_recv)
+        case PositionFrame(msg=position):
+            return _position_update(position, ts_recv)
+        case OrderGroupFrame(msg=group):
+            return _order_group_update(group, ts_recv)
+
+
+def _ticker(msg: TickerMsg, ts_recv: Nanos) -> Ticker:
+    return Ticker(
+        ticker=msg.market_ticker,
+        last_price=parse_price(msg.price_dollars, "price_dollars"),
+        yes_bid=parse_price(msg.yes_bid_dollars, "yes_bid_dollars"),
+        yes_ask=parse_price(msg.yes_ask_dollars, "yes_ask_dollars"),
+        yes_bid_size=plain_count(msg.yes_bid_size_fp, "yes_bid_size_fp"),
+        yes_ask_size=plain_count(msg.yes_ask_size_fp, "yes_ask_size_fp"),
+        volume=plain_count(msg.volume_fp, "volume_fp"),
+        open_interest=plain_count(msg.open_interest_fp, "open_interest_fp"),
+        ts_event=msg.ts_ms * MILLISECOND,
+        ts_recv=ts_recv,
+    )
+
+
+def _position_update(msg: PositionMsg, ts_recv: Nanos) -> PositionUpdate:
+    return PositionUpdate(
+        ticker=msg.market_ticker,
+        count=signed_count(msg.position_fp, "position_fp"),
+        cost=parse_cash(msg.position_cost_dollars, "position_cost_dollars"),
+        realized_pnl=parse_cash(msg.realized_pnl_dollars, "realized_pnl_dollars"),
+        fees_paid=parse_cash(msg.fees_paid_dollars, "fees_paid_dollars"),
+        ts_recv=ts_recv,
+    )
+
+
+def _order_group_update(msg: OrderGroupMsg, ts_recv: Nanos) -> OrderGroupUpdate:
+    limit = msg.contracts_limit_fp
+    return OrderGroupUpdate(
+        group_id=msg.order_group_id,
+        kind=msg.event_type,
+        contracts_limit=None if limit is None else plain_count(limit, "contracts_limit_fp"),
+        ts_event=msg.ts_ms * MILLISECOND,
+        ts_recv=ts_recv,
     )

@@ -34,6 +34,14 @@ from src.database.statements import FENCE, Statement
 
 LOCK_WAIT_MS = 2_000
 _TAKEN_OVER = "another instance has taken over this database: this one writes and sends nothing more"
+# PostgreSQL shows a lock of one 64-bit key as its two halves, with objsubid 1.
+_IS_LOCKED = """
+SELECT EXISTS (
+    SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+      AND (classid::bigint << 32 | objid::bigint) = hashtextextended($1, 0)
+)
+"""
 _OUTAGES = (
     OSError,
     TimeoutError,
@@ -99,6 +107,11 @@ class PostgresStore:
             )
         self._fence = await self._lock_holder.fetchval(statements.TAKE_FENCE)
         return int(self._fence)
+
+    async def is_locked(self, name: str) -> bool:
+        """Whether an instance holds this schema's lock ``name`` now, that is, whether one is running."""
+        async with self._records.use() as connection:
+            return bool(await connection.fetchval(_IS_LOCKED, f"{self._schema}:{name}"))
 
     async def put_intent(self, approved: ApprovedOrder) -> None:
         """Commit the order's row (PENDING_NEW) before it is sent.

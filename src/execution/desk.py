@@ -222,7 +222,10 @@ class Desk:
         market, book = self._markets.market(position.ticker), self._markets.book(position.ticker)
         if market is None or book is None or not market.is_open(self._host.now):
             return []
-        if any(order.intent.ticker == position.ticker for order in self._ledger.orders.live()):
+        if any(
+            order.intent.ticker == position.ticker and not order.external
+            for order in self._ledger.orders.live()
+        ):
             return []  # one order at a time: its outcome decides what is left to leave
         cause = f"exit:{position.ticker}:{position.opened_ts}:{decision.reason}"
         signal_id = make_signal_id(position.strategy, cause, position.ticker, position.outcome)

@@ -49,7 +49,7 @@ from src.core.events import (
     Tick,
 )
 from src.core.market import Market
-from src.core.ports import Strategy
+from src.core.ports import ApprovedOrder, Strategy
 from src.core.signal import Purpose
 from src.core.units import MINUTE, Cash, Count, Nanos
 from src.execution.desk import Desk
@@ -78,7 +78,6 @@ _STRATEGY_EVENTS = (
     Tick,
 )
 _MARK_INTERVAL: Nanos = MINUTE
-_NORMAL = (TradingState.ACTIVE, "system", "reconciled", None)
 
 
 class Engine:
@@ -101,7 +100,6 @@ class Engine:
         self._now: Nanos = 0
         self._report_pending = False
         self._next_report: Nanos = 0
-        self._resume_as: tuple[TradingState, str, str, Nanos | None] = _NORMAL
         self._last_values: dict[str, Cash] = {}
         self._next_mark: Nanos = 0
         self.stopping = False
@@ -153,11 +151,14 @@ class Engine:
         ]
         self.control.restore(stored.values, entries)
         self.desk.restore(stored)
+        state: TradingState = TradingState.RECONCILING
+        who, why, until = "system", "start", None
         if stored.state is TradingState.HALTED or (
             stored.state is TradingState.REDUCING and (stored.state_until is None or stored.state_until > now)
         ):
-            self._resume_as = (stored.state, stored.state_who, stored.state_why, stored.state_until)
-        out: list[Action] = [*self.control.set_state(TradingState.RECONCILING, "system", "start", now)]
+            # Never leave a stop, not even in the store: a second crash would find it gone.
+            state, who, why, until = stored.state, stored.state_who, stored.state_why, stored.state_until
+        out: list[Action] = [*self.control.set_state(state, who, why, now, until)]
         return self._one_report_at_a_time([*out, *self._ask("start")])
 
     def handle(self, event: Event) -> list[Action]:
@@ -175,6 +176,16 @@ class Engine:
     def equity(self) -> Cash:
         """Cash plus what the open positions would fetch now (last valid mark where a book is in doubt)."""
         return self.ledger.portfolio.cash + self._liquidation()
+
+    def withdrawn(self, approved: ApprovedOrder) -> str:
+        """Why an approved order must not leave any more; empty when it may. Asked right before sending."""
+        if approved.intent.purpose is Purpose.EXIT:
+            return ""
+        if self.stopping:
+            return "stopping"
+        return (
+            "" if self.control.state is TradingState.ACTIVE else f"{self.control.state.value} since approval"
+        )
 
     # --- applying ------------------------------------------------------------------------------
 
@@ -252,9 +263,7 @@ class Engine:
                 *self._cancel_all(),
             ]
         if self.control.state is TradingState.RECONCILING and not open_questions:
-            state, who, why, until = self._resume_as
-            out += self.control.set_state(state, who, why, self._now, until)
-            self._resume_as = _NORMAL
+            out += self.control.set_state(TradingState.ACTIVE, "system", "reconciled", self._now)
             out += self.control.mark_equity(self.equity(), self._now)
         return out
 
@@ -278,7 +287,9 @@ class Engine:
             case CommandKind.PAUSE:
                 return [*control.set_state(TradingState.REDUCING, who, why, self._now)]
             case CommandKind.RESUME if control.state is TradingState.REDUCING:
-                return [*control.set_state(TradingState.ACTIVE, who, why, self._now)]
+                known = self.ledger.report_ts is not None
+                state = TradingState.ACTIVE if known else TradingState.RECONCILING
+                return [*control.set_state(state, who, why, self._now)]
             case CommandKind.FLATTEN:
                 self.desk.flatten_all()
         return []

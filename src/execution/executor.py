@@ -29,6 +29,7 @@ class Executor:
         on_sent: OnSent,
         on_failure: Callable[[BaseException], None],
         resync: Callable[[Sequence[str], str], Awaitable[None]],
+        withdrawn: Callable[[ApprovedOrder], str],
     ) -> None:
         self._gateway = gateway
         self._store = store
@@ -37,6 +38,7 @@ class Executor:
         self._on_sent = on_sent
         self._on_failure = on_failure
         self._resync = resync
+        self._withdrawn = withdrawn
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -74,6 +76,12 @@ class Executor:
                 OrderRejected(approved.intent.client_order_id, "not_stored", reason, self._clock.now())
             )
             raise
+        # The commit may have taken long, and a halt does not wait for it.
+        if reason := self._withdrawn(approved):
+            self._deliver(
+                OrderRejected(approved.intent.client_order_id, "withdrawn", reason, self._clock.now())
+            )
+            return
         self._on_sent(approved)
         self._deliver(await self._gateway.submit(approved))
 

@@ -29,7 +29,7 @@ from src.core.events import (
     Settlement,
 )
 from src.core.signal import Purpose
-from src.core.units import CENT_PRICE, SECOND, Cash, Nanos, format_cash, format_count
+from src.core.units import CENT_PRICE, SECOND, Cash, Count, Nanos, format_cash, format_count
 from src.execution import reconcile
 from src.execution.limits import ReconcilePolicy
 from src.execution.market_state import MarketState
@@ -38,6 +38,7 @@ from src.execution.portfolio import Portfolio
 
 Output: TypeAlias = list[AuditRecord | Alert | RequestReport]
 CENT_CASH: Cash = CENT_PRICE * 100
+_READ_UNTIL = "records_read_until"
 
 
 class Ledger:
@@ -50,12 +51,17 @@ class Ledger:
         self.portfolio = Portfolio()
         self.opening_ts: Nanos | None = None
         self.report_ts: Nanos | None = None
+        self._read_until: Nanos | None = None
         self.closed: list[tuple[str, Cash]] = []
         self._last_fill_ts: Nanos = 0
         self._fill_ts: dict[str, Nanos] = {}
-        self._position_doubts: set[str] = set()
-        self._cash_doubt: Cash | None = None
+        # What differed, and the start of the report that first said so.
+        self._position_doubts: dict[str, Nanos] = {}
+        self._cash_doubt: tuple[Cash, Nanos] | None = None
         self.external_cash: Cash = 0
+        self._opened_with: set[tuple[str, str]] = set()
+        # Contracts booked for orders that are not known (yet), by the venue's order id.
+        self._ownerless: dict[str, Count] = {}
 
     # --- start ---------------------------------------------------------------------------------
 
@@ -70,12 +76,17 @@ class Ledger:
                 self.portfolio.adopt_position(
                     key.removeprefix("opening_position:"), event, int(count), int(cost), self.opening_ts or 0
                 )
+        client_of = {row.order_id: row.intent.client_order_id for row in stored.orders if row.order_id}
         filled: dict[str, int] = {}
         for fill in stored.fills:
-            filled[fill.client_order_id] = filled.get(fill.client_order_id, 0) + fill.count
+            # Listed fills carry the venue's order id only.
+            client_id = client_of.get(fill.order_id, fill.client_order_id)
+            filled[client_id] = filled.get(client_id, 0) + fill.count
         for row in stored.orders:
             fees = self._markets.fees(row.intent.ticker)
             self.orders.restore(row, filled.get(row.intent.client_order_id, 0), fees, now)
+        read = stored.values.get(_READ_UNTIL)
+        self._read_until = int(read) if read is not None else self.opening_ts
         timeline: list[tuple[Nanos, int, Fill | Settlement]] = [
             (fill.ts_event, 0, fill) for fill in stored.fills
         ]
@@ -84,6 +95,8 @@ class Ledger:
             if isinstance(item, Fill):
                 order = self.orders.get(item.client_order_id, item.order_id)
                 strategy = order.intent.strategy if order else "external"
+                if order is None:
+                    self._ownerless[item.order_id] = self._ownerless.get(item.order_id, 0) + item.count
                 self.portfolio.apply_fill(item, self._markets.event_of(item.ticker), strategy)
             else:
                 self.portfolio.settle(item)
@@ -140,14 +153,16 @@ class Ledger:
         """Book a fill, whenever and however often it comes."""
         if self.portfolio.has_fill(fill.trade_id, fill.order_id):
             return []
-        if self.opening_ts is None or fill.ts_event < self.opening_ts:
-            return []  # part of the position and cash that the ledger was opened with
         order = self.orders.get(fill.client_order_id, fill.order_id)
+        if self.opening_ts is None or fill.ts_event < self.opening_ts:
+            return self._before_opening(order, fill)
         if order is None and self._may_be_ours(fill):
             return [self.request("fill before acknowledgement", fill.ts_recv)]
         strategy = order.intent.strategy if order else "external"
         if order is not None:
             self.orders.apply_fill(order, fill)
+        else:
+            self._ownerless[fill.order_id] = self._ownerless.get(fill.order_id, 0) + fill.count
         position, realized = self.portfolio.apply_fill(fill, self._markets.event_of(fill.ticker), strategy)
         self._fill_ts[fill.ticker] = self._last_fill_ts = fill.ts_recv
         if position.closed_pnl is not None:
@@ -164,17 +179,31 @@ class Ledger:
             out.append(Alert(Severity.WARNING, "external_fill", text, fill.ts_recv))
         return out
 
+    def _before_opening(self, order: Order | None, fill: Fill) -> Output:
+        """Part of the position and cash that the ledger was opened with; only its order may miss it.
+
+        A crash can lose the first opening but not the orders that were sent after it.
+        """
+        key = (fill.trade_id, fill.order_id)
+        if order is None or self.opening_ts is None or key in self._opened_with:
+            return []
+        self._opened_with.add(key)
+        self.orders.apply_fill(order, fill)
+        return [order.changed(fill.ts_recv)]
+
     # --- the venue's records -------------------------------------------------------------------
 
     def request(self, reason: str, now: Nanos) -> RequestReport:
         """Ask for the venue's records from before every open question."""
-        return RequestReport(reason, reconcile.since(now, self.report_ts, self.orders, self._policy))
+        return RequestReport(reason, reconcile.since(now, self._read_until, self.orders, self._policy))
 
     def apply_report(self, report: AccountReport) -> tuple[Output, list[str], bool]:
         """Hold the ledger against a whole report.
 
         Returns (records, mismatches seen twice, whether questions remain open).
         """
+        if self.opening_ts is None and reconcile.is_moving(report, self._policy):
+            return [Noted("opening_waits", {"reason": "the account is trading"}, report.ts_recv)], [], True
         out: Output = self._open_ledger(report) if self.opening_ts is None else []
         adopted = [update.order_id for update in reconcile.find_foreign(report, self.orders)]
         for update in report.orders:
@@ -191,26 +220,33 @@ class Ledger:
             f"order {order.order_id or order.intent.client_order_id} is lost" for order in absences.lost
         ]
         confirmed += self._compare(report, out)
-        self.report_ts = report.started_ts
+        self.report_ts = self._read_until = report.started_ts
         out.append(Reconciled(tuple(confirmed), tuple(adopted), report.ts_recv))
+        # Last, so that it is stored only with everything the report brought.
+        out.append(ControlValue(_READ_UNTIL, str(report.started_ts), report.ts_recv))
         open_questions = absences.waiting or any(
             order.status in {OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW} for order in self.orders.live()
         )
         return [record for record in out if not isinstance(record, RequestReport)], confirmed, open_questions
 
     def _compare(self, report: AccountReport, out: Output) -> list[str]:
-        moving = {order.intent.ticker for order in self.orders.live()}
+        # An order that rests for hours must not blind the comparison: a fill of it is seen in two looks.
+        moving = {order.intent.ticker for order in self.orders.live() if not order.is_settled_at_rest}
         moving |= {
             ticker for ticker, ts in self._fill_ts.items() if ts + self._policy.grace > report.started_ts
         }
         lines = reconcile.compare_positions(report, self.portfolio, frozenset(moving))
-        confirmed = [line for line in lines if line in self._position_doubts]
-        self._position_doubts = set(lines)
+        # Two reports within the venue's read lag are one look, not two.
+        now, grace = report.started_ts, self._policy.grace
+        self._position_doubts = {line: self._position_doubts.get(line, now) for line in lines}
+        confirmed = [line for line, first in self._position_doubts.items() if now - first > grace]
         if moving or lines:
             self._cash_doubt = None
             return confirmed
         difference = reconcile.compare_cash(report, self.portfolio.cash)
-        if difference and difference == self._cash_doubt:
+        known = self._cash_doubt
+        first = known[1] if known is not None and known[0] == difference else now
+        if difference and now - first > grace:
             # Deposits, withdrawals and interest are the owner's business: book them, say so.
             self.portfolio.adjust_cash(difference)
             self.external_cash += difference
@@ -220,7 +256,7 @@ class Ledger:
                 Alert(Severity.WARNING, "external_cash", f"booked as external, {line}", report.ts_recv)
             )
             difference = 0
-        self._cash_doubt = difference or None
+        self._cash_doubt = (difference, first) if difference else None
         return confirmed
 
     def _open_ledger(self, report: AccountReport) -> Output:
@@ -259,7 +295,10 @@ class Ledger:
 
     def _adopt(self, update: OrderUpdate) -> Output:
         order = self.orders.adopt(
-            update, self._markets.event_of(update.ticker), self._markets.fees(update.ticker)
+            update,
+            self._ownerless.pop(update.order_id, 0),
+            self._markets.event_of(update.ticker),
+            self._markets.fees(update.ticker),
         )
         if not order.is_live:
             # An ended order from before the ledger: its fills, if any count, come by themselves.

@@ -40,6 +40,9 @@ class MarketState:
         self._series: dict[str, list[str]] = {}
         self._books: dict[str, OrderBook] = {}
         self._valid: set[str] = set()
+        # Doubt travels in the urgent lane and overtakes books that were received before it.
+        self._doubted_ts: dict[str, Nanos] = {}
+        self._down_ts: Nanos = 0
         self.feed_up = False
         self.exchange_active = True
         self.trading_active = True
@@ -53,6 +56,7 @@ class MarketState:
                 return self._snapshot(event)
             case BookInvalid():
                 self._valid.difference_update(event.tickers)
+                self._doubted_ts.update(dict.fromkeys(event.tickers, event.ts_recv))
             case MarketUpdate():
                 self._update(event.market)
             case MarketLifecycle():
@@ -61,6 +65,7 @@ class MarketState:
                 self.exchange_active, self.trading_active = event.exchange_active, event.trading_active
             case FeedDown(feed="market"):
                 self.feed_up = False
+                self._down_ts = event.ts_recv
                 self._valid.clear()
             case FeedUp(feed="market"):
                 self.feed_up = True
@@ -129,6 +134,8 @@ class MarketState:
         market = self.markets.get(event.ticker)
         if market is None:
             return f"book of {event.ticker}: market not described yet"
+        if event.ts_recv < max(self._down_ts, self._doubted_ts.get(event.ticker, 0)):
+            return None  # older than the doubt about it: the next snapshot is on its way
         book = self._books.get(event.ticker)
         if book is None or book.grid != market.grid:
             book = self._books[event.ticker] = OrderBook(event.ticker, market.grid)
@@ -141,13 +148,12 @@ class MarketState:
         return None
 
     def _delta(self, event: BookDelta) -> str | None:
-        if event.ticker not in self._valid:
+        ticker, side, price, delta, seq, ts_event, ts_recv = event
+        if ticker not in self._valid:
             return None  # held back until a snapshot arrives: the delta is part of it
         try:
-            self._books[event.ticker].apply_delta(
-                event.side, event.price, event.delta, event.seq, event.ts_recv, event.ts_event
-            )
+            self._books[ticker].apply_delta(side, price, delta, seq, ts_recv, ts_event)
         except WireError as error:
-            self._valid.discard(event.ticker)
+            self._valid.discard(ticker)
             return str(error)
         return None

@@ -51,7 +51,7 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     S.EXPIRED: frozenset({S.EXECUTED}),
     S.EXECUTED: frozenset(),
     # The venue's records overrule our belief that an order never arrived.
-    S.REJECTED: frozenset({S.RESTING, S.PARTIALLY_FILLED, S.EXECUTED, S.CANCELED}),
+    S.REJECTED: frozenset({S.RESTING, S.PARTIALLY_FILLED, S.EXECUTED, S.CANCELED, S.EXPIRED}),
 }
 
 
@@ -90,6 +90,11 @@ class Order:
     def is_live(self) -> bool:
         """Whether the order may still trade, as far as we know."""
         return self.status in LIVE
+
+    @property
+    def is_settled_at_rest(self) -> bool:
+        """Whether it rests at the venue and every fill the venue told of has been booked."""
+        return self.status in {S.RESTING, S.PARTIALLY_FILLED} and self.venue_filled == self.filled
 
     @property
     def unaccounted(self) -> Count:
@@ -157,8 +162,11 @@ class OrderRegister:
         self._reserve(order)
         return self._add(order)
 
-    def adopt(self, update: OrderUpdate, event_ticker: str, fees: FeeSchedule) -> Order:
-        """Take in an order that is not ours (placed by hand or by another program) as EXTERNAL."""
+    def adopt(self, update: OrderUpdate, filled: Count, event_ticker: str, fees: FeeSchedule) -> Order:
+        """Take in an order that is not ours (placed by hand or by another program) as EXTERNAL.
+
+        ``filled``: its contracts that were booked before the order itself was heard of.
+        """
         intent = OrderIntent(
             client_order_id=update.client_order_id or f"external:{update.order_id}",
             signal_id=f"external:{update.order_id}",
@@ -173,7 +181,7 @@ class OrderRegister:
             created_ts=update.updated_ts,
             trace_id=f"external:{update.order_id}",
         )
-        order = Order(intent, S.UNKNOWN, update.order_id, external=True, fees=fees)
+        order = Order(intent, S.UNKNOWN, update.order_id, filled=filled, external=True, fees=fees)
         self._add(order)
         self.apply_update(order, update)
         return order
@@ -202,7 +210,8 @@ class OrderRegister:
             target = _status_of(order, update.remaining, canceled=canceled)
             if canceled and "Expiry" in update.reason and target is S.CANCELED:
                 target = S.EXPIRED
-            regresses = order.status in TERMINAL - {S.REJECTED} and target in LIVE
+            # A listing gives no reason, so an expiry looks like a cancellation there: an end is an end.
+            regresses = order.status in TERMINAL - {S.REJECTED} and target is not S.EXECUTED
             waiting = order.status is S.PENDING_CANCEL and target in LIVE
             if not (regresses or waiting):
                 order.reason = update.reason or order.reason

@@ -31,10 +31,19 @@ def find_foreign(report: AccountReport, orders: OrderRegister) -> list[OrderUpda
     return [update for update in report.orders if orders.get(update.client_order_id, update.order_id) is None]
 
 
+def is_moving(report: AccountReport, policy: ReconcilePolicy) -> bool:
+    """Whether the account traded so lately that its positions and cash may or may not hold it already."""
+    recent = report.as_of - policy.grace
+    return any(fill.ts_event > recent for fill in report.fills) or any(
+        paid.settled_ts > recent for paid in report.settlements
+    )
+
+
 def find_absences(live: Iterable[Order], report: AccountReport, policy: ReconcilePolicy) -> Absences:
     """Judge live orders that a whole report does not list.
 
-    An order sent within the grace before the report began may simply not be readable yet. Beyond it,
+    An order whose call has not been answered is never judged: it may not even have left. One that
+    changed within the grace before the report began may simply not be readable yet. Beyond it,
     ``misses_before_absent`` reports in a row must miss it: then an order whose outcome was never
     known did not arrive, and one that the venue had acknowledged is lost (which is a mismatch).
     """
@@ -45,13 +54,14 @@ def find_absences(live: Iterable[Order], report: AccountReport, policy: Reconcil
     for order in live:
         if not order.is_live or order.intent.client_order_id in by_client or order.order_id in by_venue:
             continue
-        if order.order_id in filled or report.started_ts - order.changed_ts <= policy.grace:
+        under_way = order.status is OrderStatus.PENDING_NEW
+        if under_way or order.order_id in filled or report.started_ts - order.changed_ts <= policy.grace:
             waiting = True
             continue
         order.misses += 1
         if order.misses < policy.misses_before_absent:
             waiting = True
-        elif order.status in {OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW} and not order.order_id:
+        elif order.status is OrderStatus.UNKNOWN and not order.order_id:
             never.append(order)
         else:
             lost.append(order)

@@ -6,22 +6,17 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import httpx
 import structlog
 
 from src.alerts.telegram_bot import TelegramAlerter
 from src.alerts.terminal import TerminalNotifier
-from src.api.client import KalshiClient
 from src.api.feed import KalshiFeed
 from src.api.gateway import KalshiGateway
 from src.api.polling import PollingFeed
-from src.api.signing import Signer, load_private_key
 from src.core.actions import Alert, Severity, TradingState
-from src.core.errors import ConfigError, FatalError, TradingSystemError, VenueError
+from src.core.errors import ConfigError, TradingSystemError
 from src.core.events import (
     BookDelta,
     BookInvalid,
@@ -44,38 +39,27 @@ from src.monitoring.metrics import Metrics
 from src.monitors.noaa import NwsForecastSource
 from src.monitors.simulated_weather import SimulatedWeatherSource
 from src.runtime.assemble import (
+    DAEMON_LOCK,
     at_world_speed,
     build_engine,
+    ledger_schema,
     open_database,
     policy_at_world_speed,
     risk_limits,
 )
-from src.runtime.clocks import AcceleratedClock, SystemClock, wall_ms
 from src.runtime.daemon import Daemon
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
-from src.runtime.settings_venues import Environment
 from src.runtime.stop_signals import on_stop_signal
 from src.runtime.supervisor import Service
+from src.runtime.venue import Venue, origin, reach
 from src.simulator.paper import PaperGateway
 
 MARKET_EVENTS = (BookSnapshot, BookDelta, BookInvalid, PublicTrade, MarketUpdate, MarketLifecycle)
 log = structlog.get_logger("app")
-_SIMULATED_BALANCE_READS = 100.0
 _PAPER_CASH = 1_000 * DOLLAR_CASH
 _WEATHER_MEMORY: Nanos = 500 * DAY
 _HUNG_AFTER: Nanos = 30 * SECOND
-
-
-@dataclass(frozen=True, slots=True)
-class Venue:
-    """The exchange as reached at start: its clock and what it calls itself."""
-
-    client: KalshiClient
-    signer: Signer | None
-    clock: Clock
-    simulated: bool
-    speed: float
 
 
 async def run_daemon(settings: Settings, mode: Mode, root: Path) -> int:
@@ -103,11 +87,11 @@ async def run_daemon(settings: Settings, mode: Mode, root: Path) -> int:
 
 async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
-        venue = await _reach(settings, mode)
+        venue = await reach(settings, mode)
         stack.push_async_callback(venue.client.aclose)
         database = await open_database(settings, ledger_schema(settings, mode), root)
         stack.push_async_callback(database.close)
-        fence = await database.store.lock("daemon")
+        fence = await database.store.lock(DAEMON_LOCK)
         log.info("database", where=database.described, fence=fence)
         metrics = Metrics()
         engine = build_engine(
@@ -168,72 +152,6 @@ async def _paper_account(store: PostgresStore, clock: Clock) -> PaperGateway:
     return paper
 
 
-async def _reach(settings: Settings, mode: Mode) -> Venue:
-    """Ask the exchange for its status and our account once, so that mistakes show before anything runs."""
-    key, secret = settings.secrets.kalshi_api_key, settings.secrets.kalshi_api_secret
-    signer = (
-        Signer(key.get_secret_value(), load_private_key(secret.get_secret_value()), wall_ms)
-        if key and secret
-        else None
-    )
-    if signer is None and mode is not Mode.PAPER:
-        raise ConfigError("KALSHI_API_KEY and KALSHI_API_SECRET are needed to send orders")
-    base_url = settings.exchange.base_url
-    client = KalshiClient(base_url, signer, allow_production=mode in {Mode.LIVE, Mode.PAPER})
-    try:
-        await client.exchange_status()
-        if signer is not None:
-            await client.limits()
-            await client.balance()
-        clock = await _world_clock(settings)
-    except FatalError as error:
-        await client.aclose()
-        raise ConfigError(str(error)) from error
-    except VenueError as error:
-        await client.aclose()
-        raise ConfigError(
-            f"exchange.base_url: {base_url} cannot be used ({error}); check the address and the network"
-        ) from error
-    except BaseException:
-        await client.aclose()
-        raise
-    if clock is None:
-        return Venue(client, signer, SystemClock(), simulated=False, speed=1.0)
-    # A simulated exchange sets its own, wider limits; Kalshi serves the balance once a second.
-    client.budget.balance.resize(_SIMULATED_BALANCE_READS, _SIMULATED_BALANCE_READS)
-    return Venue(client, signer, clock, simulated=True, speed=max(1.0, clock.speed))
-
-
-async def _world_clock(settings: Settings) -> AcceleratedClock | None:
-    """The clock of a simulated exchange, or None when the exchange is a real one."""
-    if settings.exchange.environment is not Environment.LOOPBACK:
-        return None
-    async with httpx.AsyncClient(timeout=5.0, trust_env=False) as http:
-        answer = await http.get(f"{_origin(settings.exchange.base_url)}/sim/v1/clock")
-    if answer.status_code != httpx.codes.OK:
-        return None
-    body = answer.json()
-    return AcceleratedClock(int(body["now_ns"]), float(body["speed"]))
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def ledger_schema(settings: Settings, mode: Mode) -> str:
-    """The database schema of a mode's ledger, so that paper and real money never mix.
-
-    A simulated exchange's account is new each time it starts, so its key names the ledger.
-    """
-    loopback = settings.exchange.environment is Environment.LOOPBACK
-    if mode is Mode.SIMULATED or (mode is Mode.PAPER and loopback):
-        secret = settings.secrets.kalshi_api_key
-        key = secret.get_secret_value().lower() if secret else "nokey"
-        return f"{mode.value}_{''.join(c for c in key if c.isalnum())[:24]}"
-    return {Mode.PAPER: "paper", Mode.DEMO: "kalshi_demo", Mode.LIVE: "live"}[mode]
-
-
 def _notifier(settings: Settings, mode: Mode) -> TerminalNotifier | TelegramAlerter:
     terminal = TerminalNotifier(sys.stderr)
     if not settings.telegram_on:
@@ -290,7 +208,7 @@ def _sources(
 
     sources: dict[str, Callable[[], AsyncIterator[Event]]] = {"market": market}
     if venue.simulated:
-        weather_url = _origin(settings.exchange.base_url).replace("http", "ws", 1) + "/sim/v1/weather"
+        weather_url = origin(settings.exchange.base_url).replace("http", "ws", 1) + "/sim/v1/weather"
         sources["weather"] = SimulatedWeatherSource(weather_url, venue.clock).stream
     else:
         # A simulated exchange runs on its own time, so only a real one has an offset worth watching.

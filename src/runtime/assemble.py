@@ -19,6 +19,10 @@ from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
 from src.runtime.settings_models import usd_to_cash
+from src.runtime.settings_venues import Environment
+
+# The name of the database lock that the one daemon of a ledger holds.
+DAEMON_LOCK = "daemon"
 
 
 def risk_limits(settings: Settings) -> RiskLimits:
@@ -130,3 +134,16 @@ async def open_database(settings: Settings, schema: str, root: Path, *, reset: b
         "DATABASE_URL" if embedded is None else f"embedded PostgreSQL in {settings.database.embedded_dir}"
     )
     return Database(store, embedded, f"{described}, schema {schema}")
+
+
+def ledger_schema(settings: Settings, mode: Mode) -> str:
+    """The database schema of a mode's ledger, so that paper and real money never mix.
+
+    A simulated exchange's account is new each time it starts, so its key names the ledger.
+    """
+    loopback = settings.exchange.environment is Environment.LOOPBACK
+    if mode is Mode.SIMULATED or (mode is Mode.PAPER and loopback):
+        secret = settings.secrets.kalshi_api_key
+        key = secret.get_secret_value().lower() if secret else "nokey"
+        return f"{mode.value}_{''.join(c for c in key if c.isalnum())[:24]}"
+    return {Mode.PAPER: "paper", Mode.DEMO: "kalshi_demo", Mode.LIVE: "live"}[mode]

@@ -1,4 +1,4 @@
-"""The commands: run, demo, simulate, status. Bad input is one clear line and exit code 2."""
+"""The commands of ``main.py``. Bad input is one clear line and exit code 2."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from src.core.errors import ConfigError, TradingSystemError, WireError
 from src.core.units import parse_cash
+from src.runtime import data_commands
 from src.runtime.settings import Settings, load_settings
 from src.runtime.settings_mode import resolve_mode
 
@@ -59,7 +60,7 @@ def _settings(config: Path, exchange: Path | None = None) -> Settings:
     """The checked configuration; a ready file of ``simulate`` is stronger than the environment."""
     if not config.is_file():
         raise ConfigError(
-            f"--config: there is no file {config}; start in the project's folder or name another with --config"
+            f"--config: there is no file {config}; start in the project's folder or name another one"
         )
     environment = dict(os.environ)
     if exchange is not None:
@@ -109,11 +110,7 @@ def run(
 
     configure_logging(settings.logging.level, settings.logging.format, settings.secret_values())
 
-    async def work() -> int:
-        await run_daemon(settings, mode, Root)
-        return 0
-
-    _run(work())
+    _run(run_daemon(settings, mode, Root))
 
 
 @app.command()
@@ -138,8 +135,11 @@ def demo(
     settings = _settings(config)
     recorded = (data, _series(series), date_from, date_to)
     cash = _cash(balance)
+    from src.monitoring.logs import configure_logging
     from src.runtime.demo_command import demo_command
 
+    # What the daemon does is shown live and in the report; only what goes wrong is a line of the log.
+    configure_logging("ERROR", settings.logging.format, settings.secret_values())
     _run(demo_command(settings, Root, console, seed, days, seconds, recorded, cash, report))
 
 
@@ -159,14 +159,25 @@ def simulate(
     ready_file: Annotated[
         Path | None, typer.Option(help="Gets the URLs, key id and key path as JSON once connections work.")
     ] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option(help="Fault script (YAML, see docs/FAULTS.md): what is to go wrong, and when."),
+    ] = None,
+    admin: Annotated[
+        bool,
+        typer.Option("--admin", help="Open /sim/v1/faults and /sim/v1/observations to a token it prints."),
+    ] = False,
 ) -> None:
     """Run the simulated exchange alone until stopped; any Kalshi client can trade against it."""
     cash = _cash(balance)
+    from src.runtime.fault_script import load_fault_plan
     from src.runtime.simulate import simulate_command
     from src.runtime.worlds import make_world
 
+    plan = load_fault_plan(faults) if faults is not None else None
     world = make_world(seed, days, (data, _series(series), date_from, date_to))
-    _run(simulate_command(world, seed, port, speed, cash, ready_file, Root, Console()))
+    work = simulate_command(world, seed, port, speed, cash, ready_file, Root, Console(), plan, admin=admin)
+    _run(work)
 
 
 @app.command()
@@ -175,13 +186,16 @@ def status(
     exchange: Annotated[
         Path | None, typer.Option("--exchange", help="Ready file of `simulate`, as given to `run`.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Show the trading state, positions, orders and profit from the database."""
     settings = _settings(config, exchange)
     from src.runtime.status import status_command
 
     _run(status_command(settings, Root, Console(), as_json=as_json))
+
+
+data_commands.register(app, _run, _settings, DEFAULT_CONFIG)
 
 
 def _series(text: str) -> list[str]:

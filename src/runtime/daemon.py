@@ -53,7 +53,14 @@ class Daemon:
         self.inbox = Inbox()
         self.writer = StoreWriter(store)
         self.executor = Executor(
-            gateway, store, clock, self.inbox.put_urgent, self._sent, self._failed, resync
+            gateway,
+            store,
+            clock,
+            self.inbox.put_urgent,
+            self._sent,
+            self._failed,
+            resync,
+            engine.withdrawn,
         )
         self.supervisor = Supervisor()
         self._store = store

@@ -7,7 +7,6 @@ call has been answered. The same seed therefore gives the same orders, however f
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from src.alerts.terminal import TerminalNotifier
 from src.api.client import KalshiClient
 from src.api.feed import KalshiFeed
 from src.api.gateway import KalshiGateway
@@ -74,7 +72,7 @@ async def run_demo(
         database = await open_database(settings, "demo_run", root, reset=True)
         stack.push_async_callback(database.close)
         await database.store.lock("demo")
-        console.print(f"database: {database.described}", highlight=False)
+        console.print(f"database: {database.described}", highlight=False, soft_wrap=True)
         service = SimulatorService(
             plan.world, root / plan.directory / "simulated-key.pem", seed=plan.seed, balance=plan.balance
         )
@@ -122,7 +120,9 @@ class _DemoRun:
         policy = ReconcilePolicy(interval=15 * MINUTE, grace=10 * SECOND, retry_after=2 * SECOND)
         limits = replace(risk_limits(settings), max_account_age=4 * policy.interval)
         self._engine = build_engine(settings, Mode.SIMULATED, policy, limits)
-        label = f"SIMULATED money, {plan.world.kind} world, {plan.world.days} days, seed {plan.seed}"
+        days = "1 day" if plan.world.days == 1 else f"{plan.world.days} days"
+        origin = f", seed {plan.seed}" if plan.world.kind == "generated" else ""
+        label = f"SIMULATED money, {plan.world.kind} world, {days}{origin}"
         self._view = DemoView(console, self._engine, label)
         self._daemon = Daemon(
             engine=self._engine,
@@ -130,7 +130,7 @@ class _DemoRun:
             store=store,
             gateway=KalshiGateway(self._client, self._clock),
             sources={"market": self._feed.stream, "weather": self._weather.stream},
-            notifier=TerminalNotifier(sys.stderr),
+            notifier=self._view,
             readers=(self._reader, self._view, self._metrics),
             resync=self._feed.resync,
             on_latency=self._reader.on_latency,

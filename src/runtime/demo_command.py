@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import signal
+import os
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from src.core.errors import ConfigError
 from src.core.units import Cash
-from src.runtime.demo import DemoPlan, DemoStuckError, run_demo
+from src.runtime.demo import DemoPlan, run_demo
 from src.runtime.report import Report, machine_name
 from src.runtime.settings import Settings
+from src.runtime.stop_signals import on_stop_signal
 from src.runtime.worlds import Recorded, make_world
 
 # Looser than the defaults on purpose, and said so on the screen and in the report: three days are too
@@ -35,11 +37,9 @@ async def demo_command(
     report_path: Path,
 ) -> int:
     """Run the demo; exit code 0 when the ledger equals the exchange's books."""
+    _check_writable(report_path)
     world = make_world(seed, days, recorded)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     loose, shown = demo_settings(settings, series=tuple(recorded[1]) if recorded[0] else None)
     said = ", ".join(f"{name} {value}" for name, value in shown.items())
     console.print(
@@ -54,15 +54,26 @@ async def demo_command(
         wall_seconds=0.0 if recorded[0] else seconds,
         settings_shown=shown,
     )
-    try:
+    with on_stop_signal(stop.set):
         report = await run_demo(plan, loose, root, console, stop)
-    except DemoStuckError as error:
-        console.print(f"error: {error}", style="red")
-        return 1
     report.write(report_path)
+    if stop.is_set():
+        console.print("Stopped before the end of the world; this is the report so far.")
     console.print(summary(report))
-    console.print(f"report: {report_path}", highlight=False)
+    console.print(f"report: {report_path}", highlight=False, soft_wrap=True)
     return 0 if report.ledger_matches_exchange else 1
+
+
+def _check_writable(report_path: Path) -> None:
+    """A run of minutes must not end in a report that cannot be written."""
+    try:
+        report_path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"--report: {report_path} cannot be written ({error.strerror}); choose another place"
+        ) from error
+    if report_path.is_dir() or not os.access(report_path.parent, os.W_OK):
+        raise ConfigError(f"--report: {report_path} cannot be written; choose another place")
 
 
 def demo_settings(
@@ -94,7 +105,8 @@ def demo_settings(
 
 def summary(report: Report) -> Table:
     """The report as a table for a person."""
-    table = Table(title=f"{report.world} world, {report.days} days (simulated money)", show_header=False)
+    days = "1 day" if report.days == 1 else f"{report.days} days"
+    table = Table(title=f"{report.world} world, {days}, SIMULATED money", show_header=False)
     refused = ", ".join(f"{gate} {count}" for gate, count in report.refused.items()) or "none"
     statuses = ", ".join(f"{status} {count}" for status, count in report.orders_by_status.items()) or "none"
     latency = report.latency_ms
@@ -102,10 +114,10 @@ def summary(report: Report) -> Table:
         ("signals", f"{report.signals}"),
         ("refused", refused),
         ("orders sent", f"{report.orders_sent} ({statuses})"),
-        ("fills", f"{report.fills} for {report.contracts:g} contracts, fees ${report.fees_dollars:.4f}"),
+        ("fills", f"{report.fills} for {report.contracts:g} contracts, fees {report.fees_dollars:.4f} $"),
         (
             "profit and loss",
-            f"${report.pnl_dollars:+,.2f} (largest drawdown ${report.max_drawdown_dollars:,.2f})",
+            f"{report.pnl_dollars:+,.2f} $ (largest drawdown {report.max_drawdown_dollars:,.2f} $)",
         ),
         ("win rate", "no position closed" if report.win_rate is None else f"{report.win_rate:.0%}"),
         ("settled", f"{report.settled_markets} markets of {report.settled_events} events"),

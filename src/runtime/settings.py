@@ -120,7 +120,12 @@ def load_settings(config_path: Path | None, env: Mapping[str, str], dotenv_path:
         settings = Settings(**values, secrets=secrets)  # type: ignore[arg-type]
     except ValidationError as error:
         raise ConfigError("\n".join(problems + describe_problems(error, Settings, origins))) from None
-    problems += _unfit_combinations(settings)
+    # A value that was refused above is not missing as well: one mistake, one line.
+    problems += [
+        line
+        for line in _unfit_combinations(settings)
+        if not any(line.partition(":")[0] in known for known in problems)
+    ]
     if problems:
         raise ConfigError("\n".join(problems))
     return settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
+import secrets
 import uuid
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from rich.console import Console
 
 from src.core.errors import ConfigError
 from src.core.units import SECOND, Cash, dollars
+from src.runtime.stop_signals import on_stop_signal
+from src.simulator.faults import FaultPlan
 from src.simulator.service import SimulatorService
 from src.simulator.world import World
 
@@ -28,31 +30,43 @@ async def simulate_command(
     ready_file: Path | None,
     root: Path,
     console: Console,
+    faults: FaultPlan | None = None,
+    *,
+    admin: bool = False,
 ) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit code.
+    """Serve until SIGTERM or SIGINT; returns the exit code. ``admin`` opens the faults to a fresh token.
 
     Raises ``ConfigError`` for a port or file that cannot be used, and whatever goes wrong in the world.
     """
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)  # one left by a killed run names an exchange that is gone
     key_id = str(uuid.uuid4())
     key_path = (root / "var/simulate" / f"{key_id}.pem").resolve()
-    service = SimulatorService(world, key_path, seed=seed, balance=balance, speed=speed, key_id=key_id)
-    try:
-        await _start(service, port)
-        if ready_file is not None:
-            _write_ready(ready_file, service)
-        _introduce(service, world, speed, balance, console)
-        await _until_stopped(service, stop, console)
-    finally:
-        if ready_file is not None:
-            ready_file.unlink(missing_ok=True)
-        await service.stop()
-        key_path.unlink(missing_ok=True)
+    token = secrets.token_urlsafe(24) if admin else None
+    service = SimulatorService(
+        world,
+        key_path,
+        seed=seed,
+        balance=balance,
+        speed=speed,
+        key_id=key_id,
+        faults=faults,
+        admin_token=token,
+    )
+    with on_stop_signal(stop.set):
+        try:
+            await _start(service, port)
+            if ready_file is not None:
+                _write_ready(ready_file, service)
+            _introduce(service, world, speed, balance, console)
+            _introduce_faults(faults, token, service, console)
+            await _until_stopped(service, stop, console)
+        finally:
+            if ready_file is not None:
+                ready_file.unlink(missing_ok=True)
+            key_path.unlink(missing_ok=True)
+            await service.stop()
     console.print("stopped")
     return 0
 
@@ -91,12 +105,22 @@ def _introduce(
     console.print("Ctrl-C stops it.")
 
 
+def _introduce_faults(
+    faults: FaultPlan | None, token: str | None, service: SimulatorService, console: Console
+) -> None:
+    if faults is not None:
+        console.print(f"{'faults':>12}  {len(faults.rules)} rules, seed {faults.seed}", highlight=False)
+    if token is not None:
+        url = f"{service.base_url}/sim/v1/faults"
+        console.print(f"{'admin':>12}  {url}  Authorization: Bearer {token}", highlight=False, soft_wrap=True)
+
+
 def _duration(seconds: float) -> str:
     """``95`` -> ``1.6 minutes``, for people."""
     for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
+    return f"{seconds:.0f} s"
 
 
 async def _until_stopped(service: SimulatorService, stop: asyncio.Event, console: Console) -> None:

@@ -85,6 +85,12 @@ class Collateral:
             part = _part(order.side, order.price, order.remaining, fees, is_taker=False)
         side.put(order.order_id, part)
 
+    def remove(self, order: VenueOrder) -> None:
+        """Take an order out, whatever its ``remaining``."""
+        side = self._sides.get((order.ticker, order.side))
+        if side is not None:
+            side.put(order.order_id, None)
+
     def refresh(self, ticker: str, position: Count) -> None:
         """Recompute a market after an order or the position changed."""
         for book_side in BookSide:

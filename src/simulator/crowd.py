@@ -1,8 +1,8 @@
 """The crowd's flow as a world describes it, applied to the books.
 
 The crowd may quote before a market opens and while it is paused (nothing trades then; an account's
-orders are canceled when trading resumes). Takes and prints outside trading, and all flow after the
-close, are ignored.
+orders are canceled when trading resumes). While trading is paused on the whole exchange the crowd can
+only withdraw. Takes and prints outside trading, and all flow after the close, are ignored.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from src.core.events import Levels
 from src.core.sides import BookSide
 from src.core.units import Count, Price
+from src.simulator.states import MarketState
 from src.simulator.trading import Trading
-from src.simulator.venue import BEFORE_CLOSE, MarketState, Venue
+from src.simulator.venue import BEFORE_CLOSE, Venue
 from src.simulator.world import CrowdPrint, CrowdQuote, CrowdTake
 
 
@@ -82,7 +83,7 @@ class Crowd:
         if size < present:
             state.book.shrink_crowd(side, price, present - size)
         added = size - present
-        if added <= 0:
+        if added <= 0 or not self._venue.is_trading_open:
             return
         strictly = not self._venue.rules.quotes_fill_at_touch
         if state.is_trading:
@@ -92,7 +93,8 @@ class Crowd:
 
     def _trading_market(self, ticker: str) -> MarketState | None:
         state = self._quotable_market(ticker)
-        return state if state is not None and state.is_trading else None
+        is_open = state is not None and state.is_trading and self._venue.is_trading_open
+        return state if is_open else None
 
     def _quotable_market(self, ticker: str) -> MarketState | None:
         state = self._venue.markets.get(ticker)

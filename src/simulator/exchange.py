@@ -10,117 +10,30 @@ An operation that is refused raises ``OrderRefused``; input that no correct worl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-
-from src.core.sides import BookSide
-from src.core.units import Cash, Count, Nanos, Price
-from src.simulator.account import Account
-from src.simulator.crowd import Crowd
-from src.simulator.lifecycle import Lifecycle
-from src.simulator.matching import MarketBook
-from src.simulator.order_entry import OrderEntry
-from src.simulator.outputs import Listener
+from src.core.units import Cash, Count, Nanos
+from src.simulator.exchange_controls import ExchangeControls
+from src.simulator.group_entry import GroupEntry
+from src.simulator.groups import OrderGroup
+from src.simulator.order_changes import Amended, Amendment, OrderChanges
+from src.simulator.outputs import CashMoved
 from src.simulator.records import NewOrder, VenueOrder
-from src.simulator.trading import Trading
-from src.simulator.venue import EventState, MarketState, SeriesState, Venue, VenueRules
-from src.simulator.world import CrowdPrint, CrowdQuote, CrowdTake, Determine, ListEvent, WorldEvent
+from src.simulator.transfers import Transfer, TransferRequest, Transfers
+from src.simulator.venue import VenueRules
 
 
-class Exchange:
+class Exchange(ExchangeControls):
     """Accounts, markets and matching behind one door."""
 
     def __init__(self, *, seed: int = 0, start: Nanos = 0, rules: VenueRules | None = None) -> None:
-        self._venue = Venue(seed, start, rules or VenueRules())
-        trading = Trading(self._venue)
-        self._crowd = Crowd(self._venue, trading)
-        self._lifecycle = Lifecycle(self._venue, trading, self._crowd)
-        self._entry = OrderEntry(self._venue, trading)
-        self._listeners: list[Listener] = []
-
-    # --- reading ---------------------------------------------------------------------------------
-
-    @property
-    def now(self) -> Nanos:
-        """The world's time as far as the exchange has come."""
-        return self._venue.now
-
-    @property
-    def rules(self) -> VenueRules:
-        """The rules it was made with."""
-        return self._venue.rules
-
-    @property
-    def is_exchange_active(self) -> bool:
-        """Whether anything at all is accepted."""
-        return self._venue.exchange_active
-
-    @property
-    def is_trading_active(self) -> bool:
-        """Whether orders are accepted."""
-        return self._venue.exchange_active and self._venue.trading_active
-
-    @property
-    def markets(self) -> Mapping[str, MarketState]:
-        """Every market ever listed, in order of listing."""
-        return self._venue.markets
-
-    @property
-    def events(self) -> Mapping[str, EventState]:
-        """Every event ever listed."""
-        return self._venue.events
-
-    @property
-    def series(self) -> Mapping[str, SeriesState]:
-        """Every series of which an event was listed."""
-        return self._venue.series
-
-    @property
-    def accounts(self) -> Mapping[str, Account]:
-        """Accounts by key id."""
-        return self._venue.accounts
-
-    @property
-    def crowd(self) -> Account:
-        """The crowd's side of every trade with an account (fee free, without limits)."""
-        return self._venue.crowd
-
-    def account(self, key_id: str) -> Account:
-        """An account: its orders, fills, positions, settlements and cash. Raises ``KeyError``."""
-        return self._venue.account(key_id)
-
-    def book(self, ticker: str) -> MarketBook:
-        """A market's book. Raises ``OrderRefused`` (not_found)."""
-        return self._venue.market(ticker).book
-
-    def open_interest(self, ticker: str) -> Count:
-        """Contracts held, the crowd counted as one holder."""
-        return self._venue.open_interest(ticker)
-
-    def next_timer(self) -> Nanos | None:
-        """When the clock alone next changes something (opening, closing, expiry, payment)."""
-        return self._venue.next_timer()
-
-    # --- accounts and listeners ------------------------------------------------------------------
-
-    def subscribe(self, listener: Listener) -> None:
-        """Call ``listener`` with the outputs of every operation that has any."""
-        self._listeners.append(listener)
-
-    def add_account(self, key_id: str, cash: Cash) -> Account:
-        """Open an account with ``cash``. The key id must be new and not empty."""
-        if not key_id or key_id in self._venue.accounts:
-            raise ValueError(f"key id {key_id!r} is empty or taken")
-        account = Account(key_id, self._venue.make_id(f"user|{key_id}"), cash)
-        self._venue.accounts[key_id] = account
-        return account
-
-    # --- what accounts do ------------------------------------------------------------------------
+        super().__init__(seed, start, rules or VenueRules())
+        self._changes = OrderChanges(self.venue, self._trading, self._entry)
+        self._groups = GroupEntry(self.venue, self._trading)
+        self._transfers = Transfers(self.venue)
 
     def create(self, key_id: str, request: NewOrder) -> VenueOrder:
         """Create an order now. Raises ``OrderRefused``."""
-        with self._operation():
-            return self._entry.create(self._venue.account(key_id), request)
+        with self.operation():
+            return self._entry.create(self.venue.account(key_id), request)
 
     def cancel(
         self,
@@ -130,79 +43,87 @@ class Exchange:
         exchange_index: int | None = None,
     ) -> tuple[VenueOrder, Count]:
         """Cancel an order now; returns it and the size taken out. Raises ``OrderRefused``."""
-        with self._operation():
-            account = self._venue.account(key_id)
+        with self.operation():
+            account = self.venue.account(key_id)
             return self._entry.cancel(account, order_id, market_ticker, exchange_index)
 
     def cancel_all(self, key_id: str) -> int:
         """Cancel every resting order of an account; returns how many."""
-        with self._operation():
-            return self._entry.cancel_all(self._venue.account(key_id))
+        with self.operation():
+            return self._entry.cancel_all(self.venue.account(key_id))
 
-    # --- what the world does ---------------------------------------------------------------------
+    def amend(self, key_id: str, wanted: Amendment) -> Amended:
+        """Amend a resting order. Raises ``OrderRefused``."""
+        with self.operation():
+            return self._changes.amend(self.venue.account(key_id), wanted)
 
-    def advance(self, now: Nanos) -> None:
-        """Let the clock reach ``now`` (an earlier time changes nothing)."""
-        with self._operation():
-            self._venue.run_timers(now)
+    def decrease(
+        self,
+        key_id: str,
+        order_id: str,
+        *,
+        reduce_by: Count | None = None,
+        reduce_to: Count | None = None,
+        market_ticker: str | None = None,
+        exchange_index: int | None = None,
+    ) -> VenueOrder:
+        """Make a resting order smaller, by an amount or to one. Raises ``OrderRefused``."""
+        with self.operation():
+            return self._changes.decrease(
+                self.venue.account(key_id),
+                order_id,
+                reduce_by=reduce_by,
+                reduce_to=reduce_to,
+                market_ticker=market_ticker,
+                exchange_index=exchange_index,
+            )
 
-    def apply(self, event: WorldEvent) -> None:
-        """Let the clock reach the event's time and then the event happen. News of weather only moves time."""
-        with self._operation():
-            self._venue.run_timers(event.ts)
-            if isinstance(event, CrowdQuote):
-                self._crowd.quote(event)
-            elif isinstance(event, CrowdTake):
-                self._crowd.take(event)
-            elif isinstance(event, CrowdPrint):
-                self._crowd.print(event)
-            elif isinstance(event, ListEvent):
-                self._lifecycle.list_event(event)
-            elif isinstance(event, Determine):
-                self._lifecycle.determine(event)
+    def queue_position(self, order: VenueOrder) -> Count:
+        """Contracts that must match before a resting order does (better prices, and earlier at its own)."""
+        return self.venue.market(order.ticker).book.ahead(order.side, order.order_id)
 
-    def set_crowd_level(self, ticker: str, side: BookSide, price: Price, size: Count) -> None:
-        """Make the crowd's size at one price exactly ``size`` (0 removes it)."""
-        with self._operation():
-            self._crowd.set_level(ticker, side, price, size)
+    # --- order groups ------------------------------------------------------------------------------
 
-    def set_exchange_status(self, *, exchange_active: bool, trading_active: bool) -> None:
-        """Pause or resume the exchange; a pause cancels the orders that asked for it."""
-        with self._operation():
-            self._venue.exchange_active = exchange_active
-            self._venue.trading_active = trading_active
-            if not self.is_trading_active:
-                for account in self._venue.accounts.values():
-                    self._entry.cancel_all(account, "HaltCancel", only_on_pause=True)
+    def create_group(self, key_id: str, limit: Count, exchange_index: int = 0) -> OrderGroup:
+        """Open an order group. Raises ``OrderRefused``, as all calls about groups do."""
+        with self.operation():
+            return self._groups.create(self.venue.account(key_id), limit, exchange_index)
 
-    def set_market_active(self, ticker: str, active: bool) -> None:
-        """Pause or resume a market; resuming cancels all its resting orders."""
-        with self._operation():
-            self._lifecycle.set_active(self._venue.market(ticker), active)
+    def reset_group(self, key_id: str, group_id: str) -> None:
+        """Accept a group's orders again."""
+        with self.operation():
+            self._groups.reset(self.venue.account(key_id), group_id)
 
-    def change_close_time(self, ticker: str, close_time: Nanos) -> None:
-        """Move a market's closing."""
-        with self._operation():
-            self._lifecycle.change_close_time(self._venue.market(ticker), close_time)
+    def trigger_group(self, key_id: str, group_id: str) -> None:
+        """Cancel a group's orders and refuse new ones until it is reset."""
+        with self.operation():
+            self._groups.trigger(self.venue.account(key_id), group_id)
 
-    def set_result(self, ticker: str, result: str, value: Price, expiration_value: str = "") -> None:
-        """Determine a market whose payment the caller triggers with ``pay``."""
-        with self._operation():
-            state = self._venue.market(ticker)
-            self._lifecycle.set_result(state, result, value, expiration_value)
+    def limit_group(self, key_id: str, group_id: str, limit: Count) -> None:
+        """Change a group's limit."""
+        with self.operation():
+            self._groups.set_limit(self.venue.account(key_id), group_id, limit)
 
-    def pay(self, ticker: str) -> None:
-        """Finalise a determined market now."""
-        with self._operation():
-            self._lifecycle.pay(self._venue.market(ticker))
+    def delete_group(self, key_id: str, group_id: str) -> None:
+        """Cancel a group's orders and forget it."""
+        with self.operation():
+            self._groups.delete(self.venue.account(key_id), group_id)
 
-    @contextmanager
-    def _operation(self) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            outputs = self._venue.outputs
-            if outputs:
-                self._venue.outputs = []
-                for listener in self._listeners:
-                    listener(outputs)
+    # --- cash ----------------------------------------------------------------------------------------
+
+    def transfer(self, key_id: str, request: TransferRequest) -> Transfer:
+        """Move cash between shards. Raises ``OrderRefused``."""
+        with self.operation():
+            return self._transfers.make(self.venue.account(key_id), request)
+
+    def transfers(self, key_id: str) -> list[Transfer]:
+        """An account's transfers, oldest first."""
+        return self._transfers.of(key_id)
+
+    def deposit(self, key_id: str, cash: Cash, exchange_index: int = 0) -> None:
+        """Add cash (or, below zero, take it) on a shard."""
+        with self.operation():
+            account = self.venue.account(key_id)
+            account.wallet(exchange_index).cash += cash
+            account.updated_ts = self.venue.now
+            self.venue.emit(CashMoved(key_id))

@@ -13,6 +13,7 @@ from src.core.errors import ConfigError
 from src.core.units import DAY, HOUR, MINUTE, SECOND, Nanos
 from src.simulator.answers import API
 from src.simulator.faults_spec import FAULTS, Place, refuse_unknown, text, whole
+from src.simulator.render import rfc3339
 
 _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 _AFTER_START = re.compile(r"\+(\d{1,9})([smhd])").fullmatch
@@ -26,6 +27,9 @@ class Moment:
 
     ns: Nanos
     after_start: bool = False
+
+    def __str__(self) -> str:
+        return f"+{self.ns // SECOND}s" if self.after_start else rfc3339(self.ns)
 
     def at(self, start: Nanos) -> Nanos:
         """The world time it means."""
@@ -69,16 +73,11 @@ class FaultRule:
     parameters: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.parsed(self.fault)
+        self.args()
 
-    def parsed(self, where: str) -> dict[str, Any]:
+    def args(self) -> dict[str, Any]:
         """The parameters, checked and completed with their defaults."""
-        spec = FAULTS.get(self.fault)
-        if spec is None:
-            known = ", ".join(FAULTS)
-            raise ConfigError(f"{where}.fault: unknown fault {self.fault!r}; known: {known}")
-        _check_matchers(self.when, spec.place, self.fault, where)
-        return spec.parse(self.parameters, where)
+        return _checked(self.fault, self.when, self.parameters, self.fault)
 
 
 def matches_path(pattern: str, path: str) -> bool:
@@ -99,11 +98,22 @@ def parse_rule(raw: object, where: str) -> FaultRule:
             raise ConfigError(f"{where}.{name}: expected `key: value` lines, got {part!r}")
     fault = str(raw["fault"]) if type(raw["fault"]) is int else text(raw["fault"], f"{where}.fault")
     when = _parse_when(parts["when"], f"{where}.when")
-    try:
-        return FaultRule(fault, when, dict(parts["parameters"]))
-    except ConfigError as error:
-        # The rule names itself by its fault; here it also has a place in a file.
-        raise ConfigError(f"{where} ({error})") from error
+    parameters = dict(parts["parameters"])
+    _checked(fault, when, parameters, where)
+    return FaultRule(fault, when, parameters)
+
+
+def _checked(fault: str, when: When, parameters: Mapping[str, object], where: str) -> dict[str, Any]:
+    spec = FAULTS.get(fault)
+    if spec is None:
+        raise ConfigError(f"{where}: unknown fault {fault!r}; known: {', '.join(FAULTS)}")
+    _check_matchers(when, spec.place, fault, where)
+    args = spec.parse(parameters, where)
+    if args.get("result") == "scalar" and args["value"] is None:
+        raise ConfigError(f"{where}.parameters.value is missing; a scalar result needs it")
+    if fault == "fee_change" and bool(args["series"]) == bool(args["event"]):
+        raise ConfigError(f"{where}.parameters: give either series or event")
+    return args
 
 
 def _parse_when(raw: Mapping[str, object], where: str) -> When:

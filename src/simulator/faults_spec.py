@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 
 from src.core.errors import ConfigError, WireError
 from src.core.units import SECOND, parse_count, parse_price
-from src.simulator.answers import WS_PATH
 
 Parser: TypeAlias = Callable[[object, str], Any]
 _REQUIRED = object()
@@ -156,7 +155,7 @@ _TRADE = {
 }
 _GRIDS = one_of("linear_cent", "deci_cent", "tapered_deci_cent")
 _REASONS = one_of("post_only_cross", "self_trade", "closed")
-_READ = (f"{_ORDERS.removesuffix('/events/orders')}/orders*", "/exchange/user_data_timestamp")
+_READ = ("/portfolio/orders*", "/exchange/user_data_timestamp")
 
 REQUEST_FAULTS: dict[str, FaultSpec] = {
     "lose_response": FaultSpec(Place.REQUEST),
@@ -179,9 +178,7 @@ REQUEST_FAULTS: dict[str, FaultSpec] = {
     "reject_after_ack": FaultSpec(
         Place.REQUEST, {"reason": (_REASONS, "post_only_cross")}, (_ORDERS,), "POST"
     ),
-    "fill_after_cancel_ack": FaultSpec(
-        Place.REQUEST, {"count": (count, None)}, (f"{_ORDERS}/*",), "DELETE"
-    ),
+    "fill_after_cancel_ack": FaultSpec(Place.REQUEST, {"count": (count, None)}, (f"{_ORDERS}/*",), "DELETE"),
 }
 FRAME_FAULTS: dict[str, FaultSpec] = {
     "ws.drop": FaultSpec(Place.FRAME),
@@ -212,11 +209,11 @@ WORLD_FAULTS: dict[str, FaultSpec] = {
         {**_TICKER, "result": (one_of("yes", "no", "scalar"), _REQUIRED), "value": (price, None)},
     ),
     "tick_change": FaultSpec(Place.WORLD, {**_TICKER, "structure": (_GRIDS, _REQUIRED)}),
-    "fee_change": FaultSpec(Place.WORLD, {"series": (text, _REQUIRED), "multiplier": (factor, _REQUIRED)}),
+    "fee_change": FaultSpec(
+        Place.WORLD, {"series": (text, ""), "event": (text, ""), "multiplier": (factor, _REQUIRED)}
+    ),
     "fee_scale": FaultSpec(Place.WORLD, {"factor": (factor, 10_100)}),
     "external_order": FaultSpec(Place.WORLD, {**_TRADE, "client_order_id": (text, "")}),
     "manual_fill": FaultSpec(Place.WORLD, _TRADE),
 }
 FAULTS: dict[str, FaultSpec] = REQUEST_FAULTS | FRAME_FAULTS | BOTH_FAULTS | WORLD_FAULTS
-# What an upgrade to the WebSocket is matched as.
-UPGRADE_PATH = WS_PATH

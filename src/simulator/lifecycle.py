@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from src.core.grid import PriceGrid
 from src.core.market import Market, MarketStatus
 from src.core.units import SECOND, Nanos, Price
 from src.simulator.crowd import Crowd
 from src.simulator.outputs import EventListed, LifecycleStep, PositionChange, SettlementPaid
+from src.simulator.states import EventState, MarketState, SeriesState
 from src.simulator.trading import Trading
-from src.simulator.venue import BEFORE_CLOSE, EventState, MarketState, SeriesState, Venue
+from src.simulator.venue import BEFORE_CLOSE, Venue
 from src.simulator.world import Determine, ListEvent
+
+PAYABLE = frozenset({MarketStatus.DETERMINED, MarketStatus.AMENDED})
 
 
 class Lifecycle:
@@ -34,8 +38,14 @@ class Lifecycle:
             )
             venue.emit(EventListed(event.event_ticker, venue.now))
         for market in event.markets:
-            venue.series.setdefault(event.series_ticker, SeriesState(event.series_ticker, market, venue.now))
-            self._list_market(market)
+            shard = venue.rules.shard_of_series.get(event.series_ticker, market.exchange_index)
+            series = venue.series.setdefault(
+                event.series_ticker, SeriesState(event.series_ticker, market.fees, shard, venue.now)
+            )
+            fees = venue.events[event.event_ticker].fee_override or series.fees
+            is_changed = series.fees_changed or venue.events[event.event_ticker].fee_override
+            charged = fees if is_changed else market.fees
+            self._list_market(replace(market, exchange_index=shard, fees=charged))
 
     def determine(self, event: Determine) -> None:
         """Set a market's result; payment follows after its settlement timer.
@@ -44,10 +54,23 @@ class Lifecycle:
         starts the timer again.
         """
         state = self._venue.market(event.ticker)
-        self._close(state)
         self.set_result(state, event.result, event.settlement_value, event.expiration_value)
-        state.pay_ts = self._venue.now + state.market.settlement_timer_seconds * SECOND
-        self._venue.schedule(state.pay_ts, partial(self._pay_when_due, state, state.pay_ts))
+        self._start_timer(state)
+
+    def dispute(self, state: MarketState) -> None:
+        """Dispute a determined market's result: nothing is paid until it is amended."""
+        if state.market.status not in PAYABLE:
+            raise ValueError(f"{state.market.ticker} cannot be disputed while {state.market.status.value}")
+        state.pay_ts = None
+        self._venue.change_market(state, status=MarketStatus.DISPUTED)
+
+    def amend(self, state: MarketState, result: str, value: Price, expiration_value: str) -> None:
+        """Settle a dispute by a result, which may be the old one; the settlement timer starts again."""
+        if state.market.status is not MarketStatus.DISPUTED:
+            raise ValueError(f"{state.market.ticker} is not disputed but {state.market.status.value}")
+        self.set_result(state, result, value, expiration_value)
+        self._venue.change_market(state, status=MarketStatus.AMENDED)
+        self._start_timer(state)
 
     def set_result(self, state: MarketState, result: str, value: Price, expiration_value: str) -> None:
         """Determine a market without scheduling its payment."""
@@ -66,7 +89,7 @@ class Lifecycle:
     def pay(self, state: MarketState) -> None:
         """Finalise a determined market and credit every holder."""
         venue, value = self._venue, state.market.settlement_value
-        if state.market.status is not MarketStatus.DETERMINED or value is None:
+        if state.market.status not in PAYABLE or value is None:
             raise ValueError(f"{state.market.ticker} cannot be paid while {state.market.status.value}")
         venue.change_market(state, status=MarketStatus.FINALIZED)
         state.settled_ts = venue.now
@@ -95,6 +118,20 @@ class Lifecycle:
             return
         self._venue.change_market(state, close_time=close_time)
         self._venue.announce(state, LifecycleStep.CLOSE_DATE_UPDATED)
+        self._venue.schedule(close_time, partial(self._close_when_due, state))
+
+    def change_grid(self, state: MarketState, grid: PriceGrid) -> None:
+        """Give a market another price grid."""
+        self._venue.change_market(state, grid=grid)
+        self._venue.announce(state, LifecycleStep.PRICE_LEVEL_STRUCTURE_UPDATED)
+
+    def reopen(self, state: MarketState, close_time: Nanos) -> None:
+        """Open a closed, undetermined market again until ``close_time``."""
+        if state.market.status is not MarketStatus.CLOSED or close_time <= self._venue.now:
+            raise ValueError(f"{state.market.ticker} is not closed, or its new close lies in the past")
+        self._venue.change_market(state, status=MarketStatus.ACTIVE, close_time=close_time)
+        self._venue.announce(state, LifecycleStep.CLOSE_DATE_UPDATED)
+        self._venue.announce(state, LifecycleStep.ACTIVATED)
         self._venue.schedule(close_time, partial(self._close_when_due, state))
 
     def _list_market(self, market: Market) -> None:
@@ -131,8 +168,12 @@ class Lifecycle:
         self._venue.publish_book(state)
         self._venue.change_market(state, status=MarketStatus.CLOSED)
 
+    def _start_timer(self, state: MarketState) -> None:
+        state.pay_ts = self._venue.now + state.market.settlement_timer_seconds * SECOND
+        self._venue.schedule(state.pay_ts, partial(self._pay_when_due, state, state.pay_ts))
+
     def _pay_when_due(self, state: MarketState, due: Nanos) -> None:
-        if state.pay_ts == due and state.market.status is MarketStatus.DETERMINED:
+        if state.pay_ts == due and state.market.status in PAYABLE:
             self.pay(state)
 
     def _cancel_resting(self, state: MarketState, reason: str) -> None:

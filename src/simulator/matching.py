@@ -132,6 +132,19 @@ class MarketBook:
         """An account's resting lot. Raises ``KeyError`` when it does not rest."""
         return self._own[side][order_id]
 
+    def ahead(self, side: BookSide, order_id: str) -> Count:
+        """Size that trades before an account's resting lot: better prices, then older lots at its own."""
+        lot, total = self._own[side][order_id], 0
+        for price in self._ladders[side].prices():
+            if price == lot.price:
+                break
+            total += self._ladders[side].sizes[price]
+        for other in self.queue(side, lot.price):
+            if other is lot:
+                break
+            total += other.remaining
+        return total
+
     def crosses(self, side: BookSide, price: Price) -> bool:
         """Whether an incoming order would trade at once."""
         return reaches(side, price, self._ladders[side.other].best)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from src.core.fees import FeeSchedule
 from src.core.sides import BookSide
 from src.core.units import Count, Nanos, Price
 from src.simulator.records import Position, SettlementRecord, Trade, VenueFill, VenueOrder
@@ -66,6 +67,13 @@ class SettlementPaid:
 
 
 @dataclass(frozen=True, slots=True)
+class CashMoved:
+    """An account's cash changed by a transfer or deposit."""
+
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class EventListed:
     """An event became known; its markets' ``CREATED`` follow."""
 
@@ -80,6 +88,7 @@ class LifecycleStep(Enum):
     ACTIVATED = "activated"
     DEACTIVATED = "deactivated"
     CLOSE_DATE_UPDATED = "close_date_updated"
+    PRICE_LEVEL_STRUCTURE_UPDATED = "price_level_structure_updated"
     DETERMINED = "determined"
     SETTLED = "settled"
 
@@ -93,6 +102,36 @@ class LifecycleChange:
     ts: Nanos
 
 
+@dataclass(frozen=True, slots=True)
+class EventFeesChanged:
+    """An event's own fees were set, or (None) lifted."""
+
+    event_ticker: str
+    fees: FeeSchedule | None
+    ts: Nanos
+
+
+class GroupStep(Enum):
+    """What happened to an order group."""
+
+    CREATED = "created"
+    TRIGGERED = "triggered"
+    RESET = "reset"
+    DELETED = "deleted"
+    LIMIT_UPDATED = "limit_updated"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChange:
+    """An account's order group changed; ``limit`` is its limit as it stands."""
+
+    key_id: str
+    group_id: str
+    step: GroupStep
+    limit: Count
+    ts: Nanos
+
+
 Output: TypeAlias = (
     BookChange
     | TradePrinted
@@ -100,7 +139,10 @@ Output: TypeAlias = (
     | OrderChange
     | PositionChange
     | SettlementPaid
+    | CashMoved
     | EventListed
     | LifecycleChange
+    | EventFeesChanged
+    | GroupChange
 )
 Listener: TypeAlias = Callable[[Sequence[Output]], None]

@@ -55,7 +55,7 @@ class PaperGateway:
 
     def __init__(self, cash: Cash, clock: Clock) -> None:
         self._clock = clock
-        rules = VenueRules(quotes_fill_at_touch=False)
+        rules = VenueRules(quotes_fill_at_touch=False, weekly_pause=False, cash_per_shard=False)
         self.exchange = Exchange(seed=clock.now(), start=clock.now(), rules=rules)
         self._account = self.exchange.add_account(_KEY, cash)
         self._displayed: dict[str, dict[BookSide, dict[Price, Count]]] = {}
@@ -65,7 +65,7 @@ class PaperGateway:
 
     def restore(self, cash: Cash, held: Sequence[VenuePosition]) -> None:
         """Go on with the account of an earlier run, as its ledger has it."""
-        self._account.cash = cash
+        self._account.wallet(0).cash = cash
         for ordinal, position in enumerate(held):
             event_ticker = position.ticker.rpartition("-")[0]
             self._account.positions[position.ticker] = Position(

@@ -39,14 +39,16 @@ class NewOrder:
     expiration_ts: Nanos | None = None
     cancel_on_pause: bool = False
     exchange_index: int | None = None
+    order_group_id: str = ""
 
 
 @dataclass(slots=True, eq=False)
 class VenueOrder:
     """An order as the exchange holds it. It changes in place: copy it to keep a state of it.
 
-    ``count`` is the initial size; ``remaining`` is 0 once canceled; ``reason`` is Kalshi's
-    ``last_update_reason``; fill costs are what was paid for the outcome bought (asks pay 1 - price).
+    ``count`` is the initial size (an amended order's new total); ``remaining`` is 0 once canceled;
+    ``reason`` is Kalshi's ``last_update_reason``; fill costs are what was paid for the outcome bought
+    (asks pay 1 - price).
     """
 
     ordinal: int
@@ -83,7 +85,7 @@ class VenueOrder:
 
     @property
     def count(self) -> Count:
-        """Initial size."""
+        """Initial size, or the total last amended to."""
         return self.request.count
 
     @property

@@ -44,6 +44,31 @@ def not_found() -> OrderRefused:
     return OrderRefused(404, "not_found")
 
 
+def user_not_found() -> OrderRefused:
+    """The account has never had cash on the market's shard."""
+    return OrderRefused(404, "user_not_found")
+
+
+def mismatch(what: str) -> OrderRefused:
+    """An amendment names another ``what`` (order_side, order_ticker...) than the order has."""
+    return OrderRefused(400, f"{what}_mismatch")
+
+
+def group_not_found() -> OrderRefused:
+    """Unknown order group, or one on another shard."""
+    return OrderRefused(404, "order_group_not_found")
+
+
+def group_limit_exceeded() -> OrderRefused:
+    """The order group has triggered and was not reset."""
+    return OrderRefused(409, "exceeded_order_group_risk_limit")
+
+
+def duplicate_transfer_id() -> OrderRefused:
+    """The client transfer id was used before."""
+    return OrderRefused(409, "transfer_already_exists")
+
+
 def duplicate_client_order_id() -> OrderRefused:
     """The client order id was used before; it is burnt for ever."""
     return OrderRefused(409, "order_already_exists")

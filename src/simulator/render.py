@@ -13,7 +13,7 @@ from src.core.units import DAY, DOLLAR_PRICE, MILLISECOND, SECOND, Nanos, Price,
 from src.simulator.exchange import Exchange
 from src.simulator.matching import MarketBook
 from src.simulator.records import Trade
-from src.simulator.venue import EventState, MarketState, SeriesState
+from src.simulator.states import EventState, MarketState, SeriesState
 
 Json = dict[str, Any]
 CATEGORY = "Climate and Weather"
@@ -101,9 +101,10 @@ def _quotes(book: MarketBook) -> Json:
 
 
 def market(exchange: Exchange, state: MarketState) -> Json:
-    """``Market``. Quotes of 24 hours ago are not kept: they show an empty book."""
+    """``Market``. Its quotes of 24 hours ago are exact to the minute."""
     described = state.market
     day_volume, day_ago = state.last_day(exchange.now)
+    before = state.candles.as_of(exchange.now - DAY)
     body: Json = {
         "ticker": described.ticker,
         "event_ticker": described.event_ticker,
@@ -122,8 +123,8 @@ def market(exchange: Exchange, state: MarketState) -> Json:
         **_quotes(state.book),
         "last_price_dollars": format_price(state.last_price or 0),
         "previous_price_dollars": format_price(day_ago or 0),
-        "previous_yes_bid_dollars": format_price(0),
-        "previous_yes_ask_dollars": format_price(DOLLAR_PRICE),
+        "previous_yes_bid_dollars": format_price(before.bid.close if before else 0),
+        "previous_yes_ask_dollars": format_price(before.ask.close if before else DOLLAR_PRICE),
         "volume_fp": format_count(state.volume),
         "volume_24h_fp": format_count(day_volume),
         "open_interest_fp": format_count(exchange.open_interest(described.ticker)),
@@ -161,6 +162,9 @@ def event(exchange: Exchange, state: EventState, *, with_markets: bool) -> Json:
         "last_updated_ts": rfc3339(state.listed_ts),
         "exchange_index": markets[0].market.exchange_index if markets else 0,
     }
+    if state.fee_override is not None:
+        body["fee_type_override"] = state.fee_override.fee_type.value
+        body["fee_multiplier_override"] = state.fee_override.multiplier_e4 / 10_000
     if markets:
         body["strike_date"] = rfc3339(max(each.market.close_time for each in markets))
     if with_markets:
@@ -170,7 +174,7 @@ def event(exchange: Exchange, state: EventState, *, with_markets: bool) -> Json:
 
 def series(state: SeriesState) -> Json:
     """``Series``."""
-    fees = state.sample.fees
+    fees = state.fees
     return {
         "ticker": state.ticker,
         "frequency": "daily",
@@ -185,7 +189,7 @@ def series(state: SeriesState) -> Json:
         "fee_multiplier": fees.multiplier_e4 / 10_000,
         "additional_prohibitions": [],
         "last_updated_ts": rfc3339(state.created_ts),
-        "exchange_index": state.sample.exchange_index,
+        "exchange_index": state.exchange_index,
     }
 
 

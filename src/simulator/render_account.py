@@ -15,10 +15,11 @@ from src.core.units import (
     format_count,
     format_price,
 )
-from src.simulator.account import Account
 from src.simulator.exchange import Exchange
 from src.simulator.records import Position, SettlementRecord, VenueFill, VenueOrder
 from src.simulator.render import Json, no_price, outcome_of, rfc3339
+from src.simulator.transfers import Transfer
+from src.simulator.views import AccountRecords
 
 _CENT = DOLLAR_CASH // 100
 
@@ -49,7 +50,7 @@ def order(held: VenueOrder) -> Json:
         "created_time": rfc3339(held.created_ts),
         "last_update_time": rfc3339(held.updated_ts),
         "self_trade_prevention_type": request.self_trade_prevention.value,
-        "order_group_id": None,
+        "order_group_id": request.order_group_id or None,
         "cancel_order_on_pause": request.cancel_on_pause,
         "subaccount_number": 0,
         "exchange_index": held.exchange_index,
@@ -121,25 +122,53 @@ def settlement(paid: SettlementRecord) -> Json:
     }
 
 
-def portfolio_value(exchange: Exchange, account: Account) -> Cash:
+def portfolio_value(exchange: Exchange, account: AccountRecords, shard: int | None) -> Cash:
     """What the open positions would fetch at the touch (nothing where nobody bids)."""
     total = 0
     for held in account.positions.values():
+        if not held.count or shard not in (None, held.exchange_index):
+            continue
+        book = exchange.book(held.ticker)
         if held.count > 0:
-            total += held.count * (exchange.book(held.ticker).best(BookSide.BID) or 0)
-        elif held.count < 0:
-            ask = exchange.book(held.ticker).best(BookSide.ASK)
+            total += held.count * (book.best(BookSide.BID) or 0)
+        else:
+            ask = book.best(BookSide.ASK)
             total += -held.count * (DOLLAR_PRICE - ask if ask is not None else 0)
     return total
 
 
-def balance(exchange: Exchange, account: Account) -> Json:
-    """``GetBalanceResponse``: all cash is on shard 0."""
-    cash = account.free_cash if exchange.rules.balance_deducts_resting else account.cash
-    return {
-        "balance": cash // _CENT,
-        "balance_dollars": format_cash(cash),
-        "portfolio_value": portfolio_value(exchange, account) // _CENT,
-        "updated_ts": account.updated_ts // SECOND,
-        "balance_breakdown": [{"exchange_index": 0, "balance": format_cash(cash)}],
+def balance(exchange: Exchange, account: AccountRecords, shard: int | None) -> Json:
+    """``GetBalanceResponse`` of one shard, or (None) of all."""
+    deducts = exchange.rules.balance_deducts_resting
+    cash = {
+        index: wallet.free_cash if deducts else wallet.cash
+        for index, wallet in sorted(account.wallets.items())
     }
+    total = sum(cash.values()) if shard is None else cash.get(shard, 0)
+    return {
+        "balance": total // _CENT,
+        "balance_dollars": format_cash(total),
+        "portfolio_value": portfolio_value(exchange, account, shard) // _CENT,
+        "updated_ts": account.updated_ts // SECOND,
+        "balance_breakdown": [
+            {"exchange_index": index, "balance": format_cash(each)} for index, each in cash.items()
+        ],
+    }
+
+
+def transfer(made: Transfer) -> Json:
+    """``IntraExchangeInstanceTransfer``."""
+    request = made.request
+    body: Json = {
+        "transfer_id": made.transfer_id,
+        "source": "event_contract",
+        "destination": "event_contract",
+        "source_exchange_shard": request.source,
+        "destination_exchange_shard": request.destination,
+        "amount": format_cash(request.amount),
+        "status": "complete",
+        "created_ts": made.ts // SECOND,
+    }
+    if request.client_transfer_id:
+        body["client_transfer_id"] = request.client_transfer_id
+    return body

@@ -1,4 +1,4 @@
-"""Public REST endpoints: exchange, series, events, markets, books, trades."""
+"""Public REST endpoints: series, events, markets, books. Archived markets are not among them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from aiohttp import web
 from src.core.market import MarketStatus
 from src.simulator import render
 from src.simulator.answers import API, json_answer
+from src.simulator.archive import Archive
 from src.simulator.exchange import Exchange
 from src.simulator.queries import Query, page
-from src.simulator.records import Trade
-from src.simulator.venue import EventState, MarketState
+from src.simulator.states import EventState, MarketState
 from src.simulator.wire_errors import invalid_parameter, nested
 
 _STATUSES = {
@@ -42,45 +42,20 @@ class PublicApi:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
+        self._archive = Archive(exchange)
 
     def routes(self) -> list[web.RouteDef]:
         """The routes of this part of the API."""
         return [
-            web.get(f"{API}/exchange/status", self._status),
-            web.get(f"{API}/exchange/schedule", self._schedule),
-            web.get(f"{API}/exchange/user_data_timestamp", self._user_data_timestamp),
             web.get(f"{API}/series", self._series_list),
             web.get(f"{API}/series/{{ticker}}", self._series),
             web.get(f"{API}/events", self._events),
             web.get(f"{API}/events/{{ticker}}", self._event),
             web.get(f"{API}/markets", self._markets),
-            web.get(f"{API}/markets/trades", self._trades),
             web.get(f"{API}/markets/orderbooks", self._orderbooks),
             web.get(f"{API}/markets/{{ticker}}", self._market),
             web.get(f"{API}/markets/{{ticker}}/orderbook", self._orderbook),
         ]
-
-    async def _status(self, request: web.Request) -> web.Response:
-        flags = {
-            "exchange_active": self._exchange.is_exchange_active,
-            "trading_active": self._exchange.is_trading_active,
-            "intra_exchange_transfers_active": False,
-        }
-        shard = {"exchange_index": 0, "description": "Default", **flags}
-        return json_answer({**flags, "exchange_index_statuses": [shard]})
-
-    async def _schedule(self, request: web.Request) -> web.Response:
-        days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-        always = [{"open_time": "00:00", "close_time": "00:00"}]
-        week = {
-            "start_time": "2020-01-01T00:00:00Z",
-            "end_time": "2100-01-01T00:00:00Z",
-            **dict.fromkeys(days, always),
-        }
-        return json_answer({"schedule": {"standard_hours": [week], "maintenance_windows": []}})
-
-    async def _user_data_timestamp(self, request: web.Request) -> web.Response:
-        return json_answer({"as_of_time": render.rfc3339(self._exchange.now)})
 
     async def _series_list(self, request: web.Request) -> web.Response:
         category = request.query.get("category", render.CATEGORY)
@@ -121,7 +96,11 @@ class PublicApi:
             raise nested(404, "not_found")
         query = Query(request.query)
         nest, leave_out = query.flag("with_nested_markets"), query.flag("exclude_markets")
-        markets = [self._exchange.markets[ticker] for ticker in state.tickers]
+        markets = [
+            market
+            for ticker in state.tickers
+            if not self._archive.has_market(market := self._exchange.markets[ticker])
+        ]
         beside = [] if nest or leave_out else [render.market(self._exchange, each) for each in markets]
         body = render.event(self._exchange, state, with_markets=nest and not leave_out)
         return json_answer({"event": body, "markets": beside})
@@ -143,6 +122,7 @@ class PublicApi:
             market = state.market
             if (
                 not combos
+                and not self._archive.has_market(state)
                 and (not status or market.status in _STATUSES[status])
                 and (tickers is None or market.ticker in tickers)
                 and event in ("", market.event_ticker)
@@ -180,28 +160,8 @@ class PublicApi:
         ]
         return json_answer({"orderbooks": books})
 
-    async def _trades(self, request: web.Request) -> web.Response:
-        query = Query(request.query)
-        found = self._filtered_trades(query)
-        trades, cursor = page(found, query, default=100, high=1_000, newest_first=True)
-        return json_answer({"trades": [render.trade(each) for each in trades], "cursor": cursor})
-
-    def _filtered_trades(self, query: Query) -> Iterator[Trade]:
-        if query.flag("is_block_trade"):
-            return
-        ticker = query.text("ticker")
-        if ticker:
-            state = self._exchange.markets.get(ticker)
-            trades = list(state.trades) if state else []
-        else:
-            kept = (trade for state in self._exchange.markets.values() for trade in state.trades)
-            trades = sorted(kept, key=lambda trade: trade.ordinal)
-        for trade in reversed(trades):
-            if query.covers("min_ts", "max_ts", trade.ts):
-                yield trade
-
     def _state(self, request: web.Request) -> MarketState:
         state = self._exchange.markets.get(request.match_info["ticker"])
-        if state is None:
+        if state is None or self._archive.has_market(state):
             raise nested(404, "not_found")
         return state

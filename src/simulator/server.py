@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -17,19 +18,39 @@ from src.simulator.auth import KEY_HEADER, Authenticator, NotAuthenticated
 from src.simulator.driver import WorldDriver
 from src.simulator.exchange import Exchange
 from src.simulator.keys import ApiKey
-from src.simulator.ratelimit import RateBudget, RateLimits
+from src.simulator.ratelimit import RateBudget, RateLimits, charge_of
 from src.simulator.refusals import OrderRefused
 from src.simulator.rest_account import AccountApi
+from src.simulator.rest_batches import BatchesApi
+from src.simulator.rest_candles import CandlesApi
+from src.simulator.rest_exchange import ExchangeApi
+from src.simulator.rest_fees import FeesApi
+from src.simulator.rest_groups import GroupsApi
 from src.simulator.rest_orders import OrdersApi
 from src.simulator.rest_public import PublicApi
-from src.simulator.seams import FaultPlan
+from src.simulator.rest_trades import TradesApi
+from src.simulator.rest_transfers import TransfersApi
 from src.simulator.sim_api import SimulatorApi
+from src.simulator.views import AccountViews
 from src.simulator.weather import WeatherHub
 from src.simulator.wire_errors import ApiError, nested, refused, too_many_requests
 from src.simulator.world import World
 from src.simulator.ws import BUFFERED_FRAMES, TradingSockets
+from src.simulator.ws_connection import plain_connection
+
+if TYPE_CHECKING:
+    from src.simulator.faults_injector import FaultInjector
 
 _SHUTDOWN_SECONDS = 1.0
+# What only a key may ask for (the OpenAPI document's ``security``), after ``/trade-api/v2``.
+_PRIVATE = (
+    "/portfolio",
+    "/api_keys",
+    "/account/limits",
+    "/historical/fills",
+    "/historical/orders",
+    "/historical/positions",
+)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -37,7 +58,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class ServerOptions:
     """``monotonic`` (seconds) drives the rate limits, ``wall_clock`` (ns) the check of signatures.
 
-    ``faults`` interferes with requests, frames and reads; None serves everything as it is.
+    ``faults`` gets between the exchange and its clients: around every request, at every trading frame.
     """
 
     wall_clock: Callable[[], Nanos]
@@ -45,7 +66,7 @@ class ServerOptions:
     limits: RateLimits = field(default_factory=RateLimits)
     ping_interval: float = 10.0
     buffered_frames: int = BUFFERED_FRAMES
-    faults: FaultPlan | None = None
+    faults: FaultInjector | None = None
 
 
 class SimulatorServer:
@@ -60,26 +81,40 @@ class SimulatorServer:
         options: ServerOptions,
     ) -> None:
         self._options = options
-        self._auth = Authenticator(options.wall_clock)
+        faults = options.faults
+        self._auth = Authenticator(faults.wall_clock if faults else options.wall_clock)
         self._budgets: dict[str, RateBudget] = {}
         self._catch_up = driver.catch_up
         self._sim = SimulatorApi(world, driver.clock, weather)
         self.sockets = TradingSockets(
             exchange,
             driver.catch_up,
+            monotonic=options.monotonic,
             ping_interval=options.ping_interval,
             buffered_frames=options.buffered_frames,
-            faults=options.faults,
+            connect=faults.sockets.connect if faults else plain_connection,
         )
-        self._app = web.Application(middlewares=[self._middleware])
+        outermost = [faults.middleware] if faults else []
+        self._app = web.Application(middlewares=[*outermost, self._middleware])
+        views = AccountViews(exchange)
         for part in (
+            ExchangeApi(exchange, views),
+            TradesApi(exchange),
+            CandlesApi(exchange),
+            FeesApi(exchange),
             PublicApi(exchange),
-            AccountApi(exchange, options.limits),
+            AccountApi(exchange, views, options.limits),
+            BatchesApi(exchange),
             OrdersApi(exchange),
+            GroupsApi(exchange),
+            TransfersApi(exchange),
             self._sim,
         ):
             self._app.add_routes(part.routes())
         self._app.add_routes([web.get(WS_PATH, self.sockets.handle)])
+        if faults is not None:
+            faults.join(self._auth, self._budgets)
+            self._app.add_routes(faults.routes())
         self._runner: web.AppRunner | None = None
         self.host = ""
         self.port = 0
@@ -88,6 +123,21 @@ class SimulatorServer:
     def frames_sent(self) -> int:
         """Frames handed to all WebSocket connections so far, trading and weather."""
         return self.sockets.frames_sent + self._sim.frames_sent
+
+    @property
+    def tokens_spent(self) -> dict[str, float]:
+        """Rate-limit tokens charged so far, by key id."""
+        return {key_id: budget.spent for key_id, budget in self._budgets.items()}
+
+    @property
+    def routes(self) -> list[tuple[str, str]]:
+        """(method, path) of every HTTP route, parameters in braces."""
+        found = {
+            (route.method, route.resource.canonical)
+            for route in self._app.router.routes()
+            if route.resource is not None and route.method != "HEAD"
+        }
+        return sorted(found)
 
     def add_key(self, key: ApiKey) -> None:
         """Accept requests signed with this key."""
@@ -114,7 +164,7 @@ class SimulatorServer:
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             self._catch_up()
-            self._admit(request)
+            await self._admit(request)
             return await handler(request)
         except NotAuthenticated as error:
             return json_answer(error.body, 401)
@@ -126,14 +176,17 @@ class SimulatorServer:
             code = "not_found" if error.status == 404 else "bad_request"
             return json_answer(nested(error.status, code).body, error.status)
 
-    def _admit(self, request: web.Request) -> None:
+    async def _admit(self, request: web.Request) -> None:
         """Authenticate what needs it, or claims it, and charge it to its key's rate limits."""
         path = request.raw_path.partition("?")[0]
-        needs_key = path == WS_PATH or path.startswith((f"{API}/portfolio", f"{API}/account/limits"))
+        needs_key = path == WS_PATH or path.removeprefix(API).startswith(_PRIVATE)
         if not needs_key and KEY_HEADER not in request.headers:
             return
         key_id = self._auth.key_id(request.method, path, request.headers)
         request[KEY_ID] = key_id
-        charged = path != WS_PATH
-        if charged and not self._budgets[key_id].admits(request.method, path.removeprefix(API)):
+        if path == WS_PATH:
+            return
+        body = await request.read()
+        charge = charge_of(request.method, path.removeprefix(API), request.query, body)
+        if not self._budgets[key_id].admits(charge):
             raise too_many_requests()

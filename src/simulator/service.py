@@ -12,6 +12,8 @@ from src.core.units import DOLLAR_CASH, Cash, Nanos
 from src.simulator.answers import API, WS_PATH
 from src.simulator.driver import WorldDriver
 from src.simulator.exchange import Exchange
+from src.simulator.faults import FaultPlan
+from src.simulator.faults_injector import FaultInjector
 from src.simulator.keys import generate_key
 from src.simulator.ratelimit import RateLimits
 from src.simulator.server import ServerOptions, SimulatorServer
@@ -28,7 +30,7 @@ class SimulatorService:
     ``private_key_path``: where the fresh key is written at ``start``. ``balance``: the account's first
     cash (1e-6 dollars). ``speed``: world seconds per second; None leaves time to ``driver.step_until``
     (lockstep). ``seed`` makes the exchange's ids. ``wall_clock`` (ns) and ``monotonic`` (s) are the
-    real clocks.
+    real clocks. ``faults`` is played; it, or ``admin_token``, also has everything observed (``self.faults``).
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class SimulatorService:
         rules: VenueRules | None = None,
         wall_clock: Callable[[], Nanos] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
+        faults: FaultPlan | None = None,
+        admin_token: str | None = None,
     ) -> None:
         self.key_id = key_id
         self.private_key_path = private_key_path
@@ -52,7 +56,17 @@ class SimulatorService:
         self.exchange.add_account(key_id, balance)
         self.weather = WeatherHub(world.history())
         self.driver = WorldDriver(self.exchange, world, self.weather)
-        options = ServerOptions(wall_clock, monotonic, limits or RateLimits())
+        self.faults: FaultInjector | None = None
+        if faults is not None or admin_token is not None:
+            self.faults = FaultInjector(
+                faults or FaultPlan(),
+                self.exchange,
+                now=self.driver.clock.now,
+                wall_clock=wall_clock,
+                monotonic=monotonic,
+                admin_token=admin_token,
+            )
+        options = ServerOptions(wall_clock, monotonic, limits or RateLimits(), faults=self.faults)
         self.server = SimulatorServer(self.exchange, world, self.weather, self.driver, options)
         self._key_type = key_type
         self._speed = speed

@@ -6,10 +6,19 @@ from src.core.events import VenueOrderStatus
 from src.core.sides import BookSide
 from src.core.units import Count, Price
 from src.simulator.account import Account
+from src.simulator.groups import OrderGroup
 from src.simulator.matching import CROWD, Lot
-from src.simulator.outputs import FillMade, OrderChange, PositionChange, TradePrinted
+from src.simulator.outputs import (
+    FillMade,
+    GroupChange,
+    GroupStep,
+    OrderChange,
+    PositionChange,
+    TradePrinted,
+)
 from src.simulator.records import SelfTradePrevention, Trade, VenueOrder
-from src.simulator.venue import MarketState, Venue
+from src.simulator.states import MarketState
+from src.simulator.venue import Venue
 
 
 class Trading:
@@ -18,19 +27,22 @@ class Trading:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
 
-    def take(self, state: MarketState, account: Account, order: VenueOrder) -> bool:
-        """Match an account's incoming order; True when it met an order of the same account and stops."""
+    def take(self, state: MarketState, account: Account, order: VenueOrder) -> str | None:
+        """Match an account's incoming order; returns why the rest of it must not go on, None if it may."""
+        group = account.groups.get(order.request.order_group_id)
         while order.remaining:
             lot = state.book.next_match(order.side, order.price)
             if lot is None:
-                return False
+                return None
             if lot.owner == account.key_id:
                 if order.request.self_trade_prevention is SelfTradePrevention.TAKER_AT_CROSS:
-                    return True
+                    return "SelfTradeCancel"
                 self.cancel(state, account, account.orders[lot.order_id], "SelfTradeCancel")
                 continue
             self._execute(state, lot, min(order.remaining, lot.remaining), account, order)
-        return False
+            if group is not None and group.is_triggered:
+                return order.reason
+        return None
 
     def crowd_take(self, state: MarketState, side: BookSide, price: Price, count: Count) -> None:
         """The crowd sends an immediate-or-cancel order."""
@@ -47,10 +59,16 @@ class Trading:
         for lot in state.book.own_lots_reached(side, price, strictly=strictly):
             if not left:
                 break
+            # A group that triggers on the way cancels further orders of this list.
             part = min(left, lot.remaining)
-            self._execute(state, lot, part, None, None)
+            if part:
+                self._execute(state, lot, part, None, None)
             left -= part
         return count - left
+
+    def fill_resting(self, state: MarketState, lot: Lot, count: Count) -> None:
+        """The crowd trades ``count`` with an account's resting lot, whatever stands before it."""
+        self._execute(state, lot, count, None, None)
 
     def print_trade(
         self, state: MarketState, trade_id: str, price: Price, count: Count, taker_side: BookSide
@@ -73,6 +91,22 @@ class Trading:
         self._venue.emit(OrderChange(account.key_id, order))
         return taken_out
 
+    def trigger(self, account: Account, group: OrderGroup) -> None:
+        """Cancel a group's resting orders and keep it shut until it is reset."""
+        group.is_triggered = True
+        self._venue.emit(
+            GroupChange(account.key_id, group.group_id, GroupStep.TRIGGERED, group.limit, self._venue.now)
+        )
+        self.cancel_group(account, group)
+
+    def cancel_group(self, account: Account, group: OrderGroup) -> None:
+        """Cancel a group's resting orders."""
+        for order in list(account.open_orders.values()):
+            if order.request.order_group_id == group.group_id:
+                state = self._venue.market(order.ticker)
+                self.cancel(state, account, order, "")
+                self._venue.publish_book(state)
+
     def _execute(
         self, state: MarketState, lot: Lot, count: Count, taker: Account | None, order: VenueOrder | None
     ) -> None:
@@ -90,8 +124,20 @@ class Trading:
             resting = maker.orders[lot.order_id]
             self._book_fill(state, maker, resting, trade, is_taker=False)
             venue.emit(OrderChange(maker.key_id, resting))
+            self._count_for_group(maker, resting, trade)
         elif taker is not None:
             venue.crowd.book_contracts(state.market, lot.side, trade.price, trade.count, trade.ts)
+        if taker is not None and order is not None:
+            self._count_for_group(taker, order, trade)
+        state.candles.hold(trade.ts, venue.open_interest(trade.ticker))
+
+    def _count_for_group(self, account: Account, order: VenueOrder, trade: Trade) -> None:
+        group = account.groups.get(order.request.order_group_id)
+        if group is None or group.is_triggered:
+            return
+        group.add(trade.ts, trade.count)
+        if group.is_over(trade.ts):
+            self.trigger(account, group)
 
     def _book_fill(
         self, state: MarketState, account: Account, order: VenueOrder, trade: Trade, *, is_taker: bool

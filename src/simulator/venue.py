@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import uuid
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from src.core.market import Market, MarketStatus
+from src.core.market import MarketStatus
 from src.core.sides import BookSide
-from src.core.units import DAY, Cash, Count, Nanos, Price
+from src.core.units import DAY, Count, Nanos
 from src.simulator import refusals
 from src.simulator.account import Account
-from src.simulator.matching import MarketBook
 from src.simulator.outputs import BookChange, LifecycleChange, LifecycleStep, Output
-from src.simulator.records import Trade
+from src.simulator.pauses import WeeklyPause
+from src.simulator.states import EventState, MarketState, SeriesState
 
 _NAMESPACE = uuid.UUID("0f3f7f1e-5b5c-5d8a-8f0d-5a1f3c1b7a11")
-KEPT_TRADES = 20_000
+# The version and variant bits of a UUID: which are free, and how version 5 sets them.
+_UUID_MASK = ~(0xF000 << 64 | 0xC000 << 48)
+_UUID5 = 5 << 76 | 0x8000 << 48
 BEFORE_CLOSE = frozenset({MarketStatus.INITIALIZED, MarketStatus.ACTIVE, MarketStatus.INACTIVE})
 
 
@@ -29,75 +31,25 @@ class VenueRules:
     ``balance_deducts_resting``: whether the reported balance is free of resting orders' collateral.
     ``quotes_fill_at_touch``: whether a crowd quote at exactly an account order's price trades with it;
     False (paper trading) wants the quote strictly through it.
+    ``weekly_pause``: whether trading pauses on Thursdays from 03:00 to 05:00 in New York.
+    ``cash_per_shard``: whether cash on one shard cannot back an order on another, as at Kalshi; False
+    keeps one purse for all (paper trading).
+    ``shard_of_series``: the shard (``exchange_index``) of a series; others are where their world says.
+    ``cancel_all_trails``: whether cancel-all also takes what comes to rest in the minute after it.
+    ``read_lag``: how long the portfolio's REST views stay behind (world time; it shows in
+    ``user_data_timestamp``).
+    ``live_window``: how long settled markets, trades, fills and orders stay on the live endpoints before
+    they are to be had only from the historical ones.
     """
 
     balance_deducts_resting: bool = False
     quotes_fill_at_touch: bool = True
-
-
-@dataclass(slots=True)
-class MarketState:
-    """A market with its book and statistics. ``clock`` counts the operations that changed the book."""
-
-    market: Market
-    market_id: str
-    ordinal: int
-    created_ts: Nanos
-    updated_ts: Nanos
-    book: MarketBook = field(default_factory=MarketBook)
-    clock: int = 0
-    last_price: Price | None = None
-    last_size: Count = 0
-    volume: Count = 0
-    turnover: Cash = 0
-    pay_ts: Nanos | None = None
-    settled_ts: Nanos | None = None
-    trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=KEPT_TRADES))
-    _day: deque[tuple[Nanos, Price, Count]] = field(default_factory=deque)
-    _day_volume: Count = 0
-    _day_ago_price: Price | None = None
-
-    def add_trade(self, trade: Trade) -> None:
-        """Count a public trade in the statistics."""
-        self.trades.append(trade)
-        self.last_price, self.last_size = trade.price, trade.count
-        self.volume += trade.count
-        self.turnover += trade.price * trade.count
-        self._day.append((trade.ts, trade.price, trade.count))
-        self._day_volume += trade.count
-
-    def last_day(self, now: Nanos) -> tuple[Count, Price | None]:
-        """Volume of the last 24 hours, and the last price before them."""
-        while self._day and self._day[0][0] <= now - DAY:
-            _, self._day_ago_price, count = self._day.popleft()
-            self._day_volume -= count
-        return self._day_volume, self._day_ago_price
-
-    @property
-    def is_trading(self) -> bool:
-        """Whether orders are matched now (``Venue`` moves the status with the clock)."""
-        return self.market.status is MarketStatus.ACTIVE
-
-
-@dataclass(slots=True)
-class EventState:
-    """A listed event."""
-
-    event_ticker: str
-    series_ticker: str
-    title: str
-    ordinal: int
-    listed_ts: Nanos
-    tickers: list[str]
-
-
-@dataclass(slots=True)
-class SeriesState:
-    """A series as far as worlds tell: its ticker, and the fees of its first market."""
-
-    ticker: str
-    sample: Market
-    created_ts: Nanos
+    weekly_pause: bool = True
+    cash_per_shard: bool = True
+    shard_of_series: Mapping[str, int] = field(default_factory=dict)
+    cancel_all_trails: bool = False
+    read_lag: Nanos = 0
+    live_window: Nanos = 90 * DAY
 
 
 class Venue:
@@ -109,21 +61,26 @@ class Venue:
         self.rules = rules
         self.exchange_active = True
         self.trading_active = True
+        self.pause = WeeklyPause(enabled=rules.weekly_pause)
         self.markets: dict[str, MarketState] = {}
         self.events: dict[str, EventState] = {}
         self.series: dict[str, SeriesState] = {}
         self.accounts: dict[str, Account] = {}
         # The crowd is one account without limits, so that every contract has two known sides.
-        self.crowd = Account("", self.make_id("crowd"), 0)
+        self.crowd = Account("", self.make_id("crowd"), {}, one_purse=True)
         self.outputs: list[Output] = []
         self.order_count = 0
         self.trade_count = 0
+        self.group_count = 0
         self._timers: list[tuple[Nanos, int, Callable[[], None]]] = []
         self._timer_count = 0
 
     def make_id(self, name: str) -> str:
         """A UUID that depends on the seed and the name only."""
-        return str(uuid.uuid5(_NAMESPACE, f"{self.seed}|{name}"))
+        # uuid5 without the objects in between: ids are made for every order and trade.
+        digest = hashlib.sha1(_NAMESPACE.bytes + f"{self.seed}|{name}".encode(), usedforsecurity=False)
+        digits = f"{int.from_bytes(digest.digest()[:16]) & _UUID_MASK | _UUID5:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
     def emit(self, output: Output) -> None:
         """Tell the listeners at the end of the operation."""
@@ -132,6 +89,11 @@ class Venue:
     def account(self, key_id: str) -> Account:
         """An account by key id. Raises ``KeyError`` for an unknown one."""
         return self.accounts[key_id]
+
+    @property
+    def is_trading_open(self) -> bool:
+        """Whether orders are accepted: no pause of the exchange, of trading, or by the week's schedule."""
+        return self.exchange_active and self.trading_active and not self.pause.is_on(self.now)
 
     def market(self, ticker: str) -> MarketState:
         """A market; refuses with ``not_found`` when it is not listed."""
@@ -171,6 +133,7 @@ class Venue:
                 )
             )
         changes.clear()
+        state.candles.quote(self.now, state.book.best(BookSide.BID), state.book.best(BookSide.ASK))
 
     def schedule(self, ts: Nanos, action: Callable[[], None]) -> None:
         """Have ``run_timers`` call ``action`` at ``ts`` (in order of time, then of scheduling)."""
@@ -193,8 +156,3 @@ class Venue:
         """Contracts held, with the crowd counted as one holder (a lower bound)."""
         held = [account.position_count(ticker) for account in (self.crowd, *self.accounts.values())]
         return sum(count for count in held if count > 0)
-
-    def touch(self, ticker: str) -> tuple[Price | None, Price | None]:
-        """Best bid and best ask."""
-        book = self.markets[ticker].book
-        return book.best(BookSide.BID), book.best(BookSide.ASK)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from src.simulator import ws_messages
-from src.simulator.answers import KEY_ID
 from src.simulator.exchange import Exchange
 from src.simulator.outputs import (
     BookChange,
+    EventFeesChanged,
     EventListed,
     FillMade,
+    GroupChange,
     LifecycleChange,
     LifecycleStep,
     OrderChange,
@@ -21,13 +22,15 @@ from src.simulator.outputs import (
     PositionChange,
     TradePrinted,
 )
+from src.simulator.ratelimit import TokenBucket
 from src.simulator.render import Json, millis
-from src.simulator.seams import FaultPlan
 from src.simulator.ws_commands import Commands
-from src.simulator.ws_connection import Connection, Outbox
+from src.simulator.ws_connection import Connection, Outbox, plain_connection
 
 PING_PAYLOAD = b"heartbeat"
 BUFFERED_FRAMES = 100_000
+COMMANDS_PER_SECOND = 10_000
+Connect = Callable[[web.Request, web.WebSocketResponse, int], Connection]
 
 
 class TradingSockets:
@@ -38,17 +41,19 @@ class TradingSockets:
         exchange: Exchange,
         catch_up: Callable[[], None],
         *,
+        monotonic: Callable[[], float],
         ping_interval: float = 10.0,
         buffered_frames: int = BUFFERED_FRAMES,
-        faults: FaultPlan | None = None,
+        connect: Connect = plain_connection,
     ) -> None:
         self.connections: list[Connection] = []
         self._exchange = exchange
         self._commands = Commands(exchange)
+        self._monotonic = monotonic
         self._catch_up = catch_up
         self._ping_interval = ping_interval
         self._buffered_frames = buffered_frames
-        self._faults = faults
+        self._connect = connect
         self._frames_of_gone = 0
         self._tickers: dict[str, Json] = {}
         exchange.subscribe(self._on_outputs)
@@ -62,14 +67,18 @@ class TradingSockets:
         """Serve one connection until it closes. The request has been authenticated."""
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        connection = Connection(Outbox(socket, self._buffered_frames, self._faults), request[KEY_ID])
+        connection = self._connect(request, socket, self._buffered_frames)
+        pace = TokenBucket(COMMANDS_PER_SECOND, COMMANDS_PER_SECOND, self._monotonic)
         self.connections.append(connection)
-        tasks = [asyncio.create_task(connection.outbox.write()), asyncio.create_task(self._ping(socket))]
+        tasks = [
+            asyncio.create_task(connection.outbox.write()),
+            asyncio.create_task(self._ping(connection.outbox)),
+        ]
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     self._catch_up()
-                    self._commands.handle(connection, message.data)
+                    self._commands.handle(connection, message.data, is_too_fast=not pace.take(1))
         finally:
             self.connections.remove(connection)
             self._frames_of_gone += connection.outbox.frames_sent
@@ -84,10 +93,10 @@ class TradingSockets:
         for connection in list(self.connections):
             await connection.outbox.socket.close(code=WSCloseCode.GOING_AWAY)
 
-    async def _ping(self, socket: web.WebSocketResponse) -> None:
-        while not socket.closed:
+    async def _ping(self, outbox: Outbox) -> None:
+        while not outbox.socket.closed:
             await asyncio.sleep(self._ping_interval)
-            await socket.ping(PING_PAYLOAD)
+            await outbox.ping(PING_PAYLOAD)
 
     # --- fan-out -----------------------------------------------------------------------------------
 
@@ -113,6 +122,12 @@ class TradingSockets:
                 state = self._exchange.events[output.event_ticker]
                 body = ws_messages.event_lifecycle(self._exchange, state)
                 self._to_all("market_lifecycle_v2", "event_lifecycle", body, "")
+            elif isinstance(output, EventFeesChanged):
+                msg = ws_messages.event_fee_update(output)
+                self._to_all("market_lifecycle_v2", "event_fee_update", msg, "")
+            elif isinstance(output, GroupChange):
+                msg = ws_messages.order_group_update(output)
+                self._to_owner(output.key_id, "order_group_updates", "order_group_updates", msg, "")
         self._publish_tickers(outputs)
 
     def _position(self, output: PositionChange) -> None:

@@ -10,11 +10,14 @@ from src.core.errors import TradingSystemError
 from src.simulator import ws_messages
 from src.simulator.exchange import Exchange
 from src.simulator.render import Json, millis
-from src.simulator.ws_connection import CHANNELS, Connection, Subscription
+from src.simulator.ws_connection import CHANNELS, UNFILTERED, Connection, Subscription
 
 CANNOT_PROCESS, PARAMS_REQUIRED, CHANNELS_REQUIRED, SIDS_REQUIRED, UNKNOWN_COMMAND = 1, 2, 3, 4, 5
 UNKNOWN_SID, UNKNOWN_CHANNEL, INVALID_PARAMETER, ONE_SID, UNSUPPORTED_ACTION = 7, 8, 11, 12, 13
-TICKER_REQUIRED, ACTION_REQUIRED = 14, 15
+TICKER_REQUIRED, ACTION_REQUIRED, TOO_MANY_MARKETS, TOO_MANY_COMMANDS = 14, 15, 26, 27
+SHARD_FACTOR_LOW, SHARD_FACTOR_NEEDED, SHARD_KEY_RANGE, SHARD_FACTOR_HIGH = 19, 20, 21, 22
+MOST_MARKETS = 500_000
+_MOST_SHARD_FACTOR = 100
 
 
 class CommandError(TradingSystemError):
@@ -31,12 +34,14 @@ class Commands:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    def handle(self, connection: Connection, text: str) -> None:
-        """Execute one command frame and send its answers."""
+    def handle(self, connection: Connection, text: str, *, is_too_fast: bool) -> None:
+        """Execute one command frame and send its answers; ``is_too_fast`` refuses it."""
         command_id = 0
         try:
             command = _decoded(text)
             command_id = _command_id(command)
+            if is_too_fast:
+                raise CommandError(TOO_MANY_COMMANDS, "Too many requests")
             self._dispatch(connection, command_id, command)
         except CommandError as error:
             msg = {"code": error.code, "msg": str(error)}
@@ -72,13 +77,16 @@ class Commands:
         tickers = self._tickers(params)
         if "orderbook_delta" in channels and not tickers:
             raise CommandError(TICKER_REQUIRED, "Market ticker required")
+        if "communications" in channels:
+            _check_sharding(params)
         for channel in dict.fromkeys(channels):
-            filtered = None if channel == "market_lifecycle_v2" else tickers
+            filtered = None if channel in UNFILTERED else tickers
             existing = connection.subscription_of(channel)
             if existing is not None:
                 self._add(connection, existing, filtered, command_id, params)
                 continue
             wanted = dict.fromkeys(filtered) if filtered else None
+            _check_size(len(wanted or ()))
             subscription = connection.add_subscription(channel, wanted)
             subscription.use_yes_price = params.get("use_yes_price") is True
             subscription.skip_ticker_ack = params.get("skip_ticker_ack") is True
@@ -96,7 +104,7 @@ class Commands:
         tickers = self._tickers(params)
         if not tickers:
             raise CommandError(TICKER_REQUIRED, "Market ticker required")
-        if subscription.channel == "market_lifecycle_v2":
+        if subscription.channel in UNFILTERED:
             raise CommandError(UNSUPPORTED_ACTION, "Unsupported action")
         if action == "add_markets":
             self._add(connection, subscription, tickers, command_id, params)
@@ -121,6 +129,7 @@ class Commands:
             subscription.tickers = None
         elif subscription.tickers is not None:
             new = [ticker for ticker in dict.fromkeys(tickers) if ticker not in subscription.tickers]
+            _check_size(len(subscription.tickers) + len(new))
             subscription.tickers |= dict.fromkeys(new)
         self._acknowledge(connection, subscription, command_id)
         self._snapshots(connection, subscription, new, params)
@@ -207,6 +216,26 @@ def _command_id(command: Json) -> int:
     if type(value) is not int or value < 0:
         raise CommandError(INVALID_PARAMETER, "id must be a non-negative integer")
     return value
+
+
+def _check_size(markets: int) -> None:
+    if markets > MOST_MARKETS:
+        raise CommandError(TOO_MANY_MARKETS, "Subscription market limit exceeded")
+
+
+def _check_sharding(params: Json) -> None:
+    """``shard_factor`` and ``shard_key`` of the communications channel."""
+    factor, key = params.get("shard_factor"), params.get("shard_key")
+    if factor is None and key is None:
+        return
+    if factor is None:
+        raise CommandError(SHARD_FACTOR_NEEDED, "shard_factor is required when shard_key is set")
+    if type(factor) is not int or factor <= 0:
+        raise CommandError(SHARD_FACTOR_LOW, "shard_factor must be > 0")
+    if factor > _MOST_SHARD_FACTOR:
+        raise CommandError(SHARD_FACTOR_HIGH, "shard_factor must be <= 100")
+    if key is not None and (type(key) is not int or not 0 <= key < factor):
+        raise CommandError(SHARD_KEY_RANGE, "shard_key must be >= 0 and < shard_factor")
 
 
 def _strings(params: Json, name: str) -> list[str]:

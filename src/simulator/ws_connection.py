@@ -8,13 +8,25 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from src.simulator.answers import json_text
+from src.simulator.answers import KEY_ID, json_text
 from src.simulator.render import Json
-from src.simulator.seams import FaultPlan
 
-SEQUENCED = frozenset({"orderbook_delta", "trade", "market_lifecycle_v2"})
-PRIVATE = frozenset({"fill", "user_orders", "market_positions"})
-CHANNELS = SEQUENCED | PRIVATE | {"ticker"}
+SEQUENCED = frozenset(
+    {
+        "orderbook_delta",
+        "trade",
+        "market_lifecycle_v2",
+        "multivariate_market_lifecycle",
+        "order_group_updates",
+        "communications",
+    }
+)
+UNSEQUENCED = frozenset({"ticker", "fill", "user_orders", "market_positions"})
+CHANNELS = SEQUENCED | UNSEQUENCED
+# Channels that take no list of markets: their subscriptions are about everything.
+UNFILTERED = frozenset(
+    {"market_lifecycle_v2", "multivariate_market_lifecycle", "order_group_updates", "communications"}
+)
 BUFFER_OVERFLOW = 25
 
 
@@ -41,14 +53,10 @@ class Subscription:
 
 @dataclass(slots=True)
 class Outbox:
-    """Frames waiting for a socket. ``frames_sent`` counts what was handed over to be written.
-
-    ``faults`` is asked about every frame before it is written.
-    """
+    """Frames waiting for a socket. ``frames_sent`` counts what was handed over to be written."""
 
     socket: web.WebSocketResponse
     limit: int
-    faults: FaultPlan | None = None
     frames_sent: int = 0
     _frames: deque[str] = field(default_factory=deque)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -64,6 +72,10 @@ class Outbox:
         self.frames_sent += 1
         self._ready.set()
 
+    async def ping(self, payload: bytes) -> None:
+        """Ping the client."""
+        await self.socket.ping(payload)
+
     def discard(self) -> None:
         """Forget what is not written yet."""
         self.frames_sent -= len(self._frames)
@@ -75,10 +87,7 @@ class Outbox:
             await self._ready.wait()
             self._ready.clear()
             while self._frames:
-                frame = self._frames.popleft()
-                written = [frame] if self.faults is None else await self.faults.frames(self, frame)
-                for text in written:
-                    await self.socket.send_str(text)
+                await self.socket.send_str(self._frames.popleft())
 
 
 class Connection:
@@ -122,6 +131,12 @@ class Connection:
         # Terminal for every subscription: the client must subscribe again.
         self.outbox.discard()
         error = {"code": BUFFER_OVERFLOW, "msg": "Subscription buffer overflow"}
-        for sid in self.subscriptions:
-            self.outbox.put({"type": "error", "sid": sid, "msg": error})
+        for sid, subscription in self.subscriptions.items():
+            numbered = {"seq": subscription.next_seq()} if subscription.channel in SEQUENCED else {}
+            self.outbox.put({"type": "error", "sid": sid, **numbered, "msg": error})
         self.subscriptions.clear()
+
+
+def plain_connection(request: web.Request, socket: web.WebSocketResponse, limit: int) -> Connection:
+    """A connection of the key that signed ``request``; at most ``limit`` frames wait."""
+    return Connection(Outbox(socket, limit), request[KEY_ID])

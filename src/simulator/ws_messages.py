@@ -12,7 +12,16 @@ from src.core.units import (
     format_price,
 )
 from src.simulator.exchange import Exchange
-from src.simulator.outputs import BookChange, FillMade, LifecycleChange, LifecycleStep, OrderChange
+from src.simulator.outputs import (
+    BookChange,
+    EventFeesChanged,
+    FillMade,
+    GroupChange,
+    GroupStep,
+    LifecycleChange,
+    LifecycleStep,
+    OrderChange,
+)
 from src.simulator.records import Position, Trade
 from src.simulator.render import (
     Json,
@@ -26,7 +35,7 @@ from src.simulator.render import (
     rfc3339,
     strike,
 )
-from src.simulator.venue import EventState, MarketState
+from src.simulator.states import EventState, MarketState
 
 
 def book_snapshot(state: MarketState, *, use_yes_price: bool) -> Json:
@@ -197,6 +206,9 @@ def lifecycle(state: MarketState, change: LifecycleChange) -> Json:
         body["is_deactivated"] = change.step is LifecycleStep.DEACTIVATED
     elif change.step is LifecycleStep.CLOSE_DATE_UPDATED:
         body["close_ts"] = market.close_time // SECOND
+    elif change.step is LifecycleStep.PRICE_LEVEL_STRUCTURE_UPDATED:
+        body["price_level_structure"] = price_level_structure(market.grid)
+        body["price_ranges"] = price_ranges(market.grid)
     elif change.step is LifecycleStep.DETERMINED:
         body["determination_ts"] = change.ts // SECOND
         body["result"] = market.result
@@ -228,6 +240,28 @@ def _created(state: MarketState) -> Json:
             **strike(market),
         },
     }
+
+
+def event_fee_update(output: EventFeesChanged) -> Json:
+    """``event_fee_update``: both fields are null when the event's own fees are lifted."""
+    fees = output.fees
+    return {
+        "event_ticker": output.event_ticker,
+        "fee_type_override": fees.fee_type.value if fees else None,
+        "fee_multiplier_override": fees.multiplier_e4 / 10_000 if fees else None,
+    }
+
+
+def order_group_update(output: GroupChange) -> Json:
+    """``order_group_updates``; the limit comes with what sets it."""
+    body: Json = {
+        "event_type": output.step.value,
+        "order_group_id": output.group_id,
+        "ts_ms": millis(output.ts),
+    }
+    if output.step in {GroupStep.CREATED, GroupStep.LIMIT_UPDATED}:
+        body["contracts_limit_fp"] = format_count(output.limit)
+    return body
 
 
 def event_lifecycle(exchange: Exchange, state: EventState) -> Json:

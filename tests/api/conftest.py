@@ -222,7 +222,8 @@ class StubExchange:
                     msg = {"channel": channel, "sid": sid}
                     await socket.send_json({"id": command["id"], "type": "subscribed", "msg": msg})
             elif command["cmd"] == "list_subscriptions":
-                await socket.send_json({"id": command["id"], "type": "ok", "msg": []})
+                listed = [{"channel": channel, "sid": sid} for channel, sid in sids.items()]
+                await socket.send_json({"id": command["id"], "type": "ok", "msg": listed})
         return socket
 
     async def command(self, name: str, action: str = "") -> dict[str, Any]:

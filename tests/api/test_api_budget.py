@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from src.api import endpoints
 from src.api.budget import Priority, RateBudget, TokenBucket
 from src.core.errors import RetryableError
 
@@ -98,3 +99,34 @@ def test_learned_limits_replace_the_defaults_and_keep_a_fifth_for_cancels():
     budget.learn(read_rate=300, read_capacity=900, write_rate=300, write_capacity=900)
     assert (budget.read.rate, budget.read.capacity) == (300, 900)
     assert (budget.write.rate, budget.write.reserve) == (300, 180)
+
+
+async def test_after_a_429_exits_wait_for_their_own_cost_and_entries_for_the_reserve_too():
+    time = Time()
+    tokens = bucket(time, 100, 100, reserve=20)
+    tokens.drain()
+    assert tokens.wait_for(10, Priority.EXIT) == pytest.approx(0.1)
+    assert tokens.wait_for(10) == pytest.approx(0.3)
+
+
+def test_a_batch_is_what_the_bucket_holds_and_at_least_one():
+    tokens = bucket(Time(), 100, 100, reserve=20)
+    assert (tokens.room(10), tokens.room(10, Priority.EXIT)) == (8, 10)
+    tokens.drain()
+    assert tokens.room(10) == 1
+
+
+def test_learned_costs_replace_ours_whatever_the_venue_calls_the_arguments():
+    budget = RateBudget()
+    assert budget.cost(endpoints.CANCEL_ORDER) == 2
+    costs = [
+        ("DELETE", "/trade-api/v2/portfolio/events/orders/:order_id", 3),
+        ("GET", "/portfolio/orders/{id}", 4),
+        ("post", "/portfolio/events/orders", 12),
+    ]
+    budget.learn_costs(11, costs)
+    assert budget.cost(endpoints.CANCEL_ORDER) == 3
+    assert budget.cost(endpoints.ORDER) == 4
+    assert budget.cost(endpoints.CREATE_ORDER) == 12
+    assert budget.cost(endpoints.MARKETS) == 11
+    assert budget.cost(endpoints.BALANCE) == 1

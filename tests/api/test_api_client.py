@@ -49,7 +49,7 @@ async def test_a_repeated_cursor_is_an_error_not_a_shorter_list(exchange, client
 
 
 async def test_a_cursor_that_never_ends_is_an_error(exchange, client, monkeypatch):
-    monkeypatch.setattr("src.api.client.MAX_PAGES", 5)
+    monkeypatch.setattr("src.api.calls.MAX_PAGES", 5)
     count = iter(range(1_000))
 
     async def endless(_: web.Request) -> web.Response:

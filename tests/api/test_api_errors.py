@@ -11,7 +11,7 @@ import respx
 from src.api.budget import RateBudget
 from src.api.endpoints import CANCEL_ORDER, CREATE_ORDER, ORDERS
 from src.api.errors import Effect, ErrorBody, classify, parse_error_body
-from src.api.rest import READ_ATTEMPTS, RestTransport
+from src.api.rest import EXIT_ATTEMPTS, READ_ATTEMPTS, RestTransport
 from src.core.errors import ConfigError, DefiniteError, FatalError, RetryableError, UnknownOutcomeError
 
 BASE = "http://exchange.test/trade-api/v2"
@@ -159,7 +159,6 @@ async def test_a_refused_read_is_signed_once_more_and_then_fatal(transport):
         httpx.ReadTimeout("slow"),
         httpx.ConnectError("refused"),
         httpx.ReadError("reset"),
-        httpx.Response(429, content=BUSY),
         httpx.Response(503, content=HTML),
         httpx.Response(401, content=nested("header_timestamp_expired")),
         httpx.Response(500, content=nested("internal_error")),
@@ -173,6 +172,28 @@ async def test_orders_and_cancels_leave_at_most_once_whatever_comes_back(transpo
         await transport.request(endpoint, path=path)
     assert route.call_count == 1
     assert pause.waits == []
+
+
+@respx.mock
+@pytest.mark.parametrize(("is_exit", "calls"), [(False, 1), (True, EXIT_ATTEMPTS)])
+async def test_after_a_429_exits_are_repeated_with_jitter_and_entries_are_not(
+    transport, pause, is_exit, calls
+):
+    route = respx.post(f"{BASE}/portfolio/events/orders").mock(return_value=httpx.Response(429, content=BUSY))
+    with pytest.raises(RetryableError) as caught:
+        await transport.request(CREATE_ORDER, is_exit=is_exit)
+    assert caught.value.code == "too_many_requests"
+    assert route.call_count == calls
+    assert pause.waits == [0.125, 0.25, 0.5][: calls - 1]
+
+
+@respx.mock
+async def test_a_cancel_gets_through_once_the_storm_of_429_is_over(transport):
+    route = respx.delete(f"{BASE}/portfolio/events/orders/a1").mock(
+        side_effect=[httpx.Response(429, content=BUSY), httpx.Response(200, content=b"{}")]
+    )
+    assert await transport.request(CANCEL_ORDER, path={"order_id": "a1"}) == b"{}"
+    assert route.call_count == 2
 
 
 @respx.mock

@@ -321,6 +321,49 @@ async def test_a_cancelled_stream_leaves_nothing_running(feed, exchange, up):
     assert not {task for task in asyncio.all_tasks() if task.get_name() == "kalshi-feed"}
 
 
+NO_AT_REST = {"orderbook_fp": {"yes_dollars": [["0.3600", "1.00"]], "no_dollars": [["0.6100", "22.00"]]}}
+
+
+async def test_asks_at_yes_prices_are_confirmed_by_rest_once(feed, exchange, up):
+    exchange.routes[f"GET /markets/{A}/orderbook"] = NO_AT_REST
+    sides = {"yes_dollars_fp": [["0.3600", "1.00"]], "no_dollars_fp": [["0.3900", "22.00"]]}
+    await exchange.send(snapshot(A, 1, **sides), snapshot(A, 2, **sides))
+    await up.until(BookSnapshot, seq=2)
+    assert len(exchange.sent("GET", f"/markets/{A}/orderbook")) == 1
+
+
+async def test_a_feed_that_sends_no_prices_after_all_is_given_up_before_any_book_is_told(feed, exchange, up):
+    exchange.routes[f"GET /markets/{A}/orderbook"] = NO_AT_REST
+    sides = {"yes_dollars_fp": [["0.3600", "1.00"]], "no_dollars_fp": [["0.6100", "22.00"]]}
+    await exchange.send(snapshot(A, 1, **sides))
+    assert isinstance(await up.next(), BookInvalid)
+    assert "use_yes_price" in (await up.next()).reason
+    with pytest.raises(FatalError, match="NO prices"):
+        await up.next()
+
+
+async def test_extras_are_followed_on_request_and_dropped(make_feed, exchange, make_market):
+    exchange.markets = {A: make_market(A)}
+    told: list[Any] = []
+    feed = make_feed(extras=["market_positions"], on_message=told.append)
+    reader = Reader(feed)
+    await reader.until(FeedUp)
+    sid = feed.subscriptions["market_positions"]
+    position = {"position_cost_dollars": "1.00", "realized_pnl_dollars": "0.00", "fees_paid_dollars": "0.00"}
+    msg = {"market_ticker": A, "position_fp": "2.00", **position}
+    await exchange.send({"type": "market_position", "sid": sid, "msg": msg}, snapshot(A, 1))
+    await reader.until(BookSnapshot)
+    assert [message.count for message in told] == [200]
+    await feed.drop_extras(["market_positions"])
+    assert (await exchange.command("unsubscribe"))["params"]["sids"] == [sid]
+    assert "market_positions" not in feed.subscriptions
+
+
+def test_extras_without_a_taker_are_a_mistake(make_feed):
+    with pytest.raises(ValueError, match="on_message"):
+        make_feed(extras=["ticker"])
+
+
 def test_production_is_refused_by_default(signer, clock, client):
     with pytest.raises(ConfigError, match="production"):
         KalshiFeed(

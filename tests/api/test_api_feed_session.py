@@ -169,13 +169,12 @@ def test_acknowledgements_errors_and_unknown_messages_are_part_of_the_sequence(d
     driver.session.watch(["KXHIGHNY-26NOV24-T48"])
     for kind, msg in (
         ("ok", {"market_tickers": [A, B]}),
-        ("unsubscribed", None),
         ("error", {"code": 11, "msg": "Invalid parameter"}),
         ("brand_new", {}),
     ):
         assert driver.sequenced(kind, BOOKS, msg) == ()
     assert isinstance(driver.delta(A)[0], BookDelta)
-    assert driver.session.unknown_frames == 1
+    assert (driver.session.unknown_frames, driver.session.malformed_frames) == (1, 0)
 
 
 def test_five_hundred_merged_acknowledgements_make_no_false_gap(driver):
@@ -444,3 +443,88 @@ def test_books_rebuilt_through_lost_and_repeated_frames_equal_the_venues(driver,
                 for side in BookSide:
                     assert ours[good].levels(side) == venue[good].levels(side)
     assert driver.session.malformed_frames == 0
+
+
+# --- extras, lists, endings -------------------------------------------------------------------------
+
+
+def extra_driver(driver: Driver) -> list[Any]:
+    told: list[Any] = []
+    driver.session.subscribe_extras(["ticker", "market_positions", "order_group_updates"], told.append)
+    driver.seq |= {6: 0, 7: 0, 8: 0}
+    for command in driver.commands():
+        assert command["id"] >= 1_000_000
+        (channel,) = command["params"]["channels"]
+        sid = {"market_positions": 6, "order_group_updates": 7, "ticker": 8}[channel]
+        driver.send({"id": command["id"], "type": "subscribed", "msg": {"channel": channel, "sid": sid}})
+    return told
+
+
+QUOTES = {
+    "market_ticker": A,
+    "price_dollars": "0.3700",
+    "yes_bid_dollars": "0.3600",
+    "yes_ask_dollars": "0.3900",
+    "yes_bid_size_fp": "15.50",
+    "yes_ask_size_fp": "22.00",
+    "volume_fp": "5120.00",
+    "open_interest_fp": "2210.00",
+    "ts_ms": 1_795_420_801_050,
+}
+
+
+def test_extra_channels_are_told_in_exact_units_and_make_no_events(driver):
+    told = extra_driver(driver)
+    position = {
+        "market_ticker": A,
+        "position_fp": "-4.00",
+        "position_cost_dollars": "2.520000",
+        "realized_pnl_dollars": "0.000000",
+        "fees_paid_dollars": "0.010000",
+    }
+    group = {"event_type": "triggered", "order_group_id": "og-9", "ts_ms": 5}
+    assert driver.send({"type": "ticker", "sid": 8, "msg": QUOTES}) == ()
+    assert driver.send({"type": "market_position", "sid": 6, "msg": position}) == ()
+    assert driver.sequenced("order_group_updates", 7, group) == ()
+    ticker, held, update = told
+    assert (ticker.yes_bid, ticker.yes_ask, ticker.yes_bid_size, ticker.volume) == (
+        3_600,
+        3_900,
+        1_550,
+        512_000,
+    )
+    assert (held.count, held.cost, held.fees_paid) == (-400, 2_520_000, 10_000)
+    assert (update.group_id, update.kind, update.contracts_limit) == ("og-9", "triggered", None)
+
+
+def test_a_malformed_extra_is_counted_and_leaves_the_books_alone(driver):
+    extra_driver(driver)
+    assert driver.send({"type": "ticker", "sid": 8, "msg": {**QUOTES, "yes_bid_dollars": "x"}}) == ()
+    assert driver.sequenced("order_group_updates", 7, {"event_type": 5}) == ()
+    assert [field for _, field in driver.bad] == ["yes_bid_dollars", "kalshi-ws.msg.event_type"]
+    assert driver.delta(A) != ()
+
+
+def test_new_markets_join_the_ticker_channel_and_dropped_extras_are_not_made_again(driver):
+    extra_driver(driver)
+    driver.session.watch(["KXHIGHNY-26NOV24-T48"])
+    assert [command["params"]["sids"] for command in driver.commands()] == [[BOOKS], [TRADES], [8]]
+    driver.session.unsubscribe_extras(["ticker", "market_positions", "order_group_updates"])
+    (command,) = driver.commands()
+    assert (command["cmd"], sorted(command["params"]["sids"])) == ("unsubscribe", [6, 7, 8])
+    assert driver.sequenced("unsubscribed", 7, None) == ()
+    assert driver.commands() == []
+
+
+def test_a_subscription_the_venue_ends_or_forgets_is_made_again(driver):
+    (invalid,) = driver.sequenced("unsubscribed", BOOKS, None)
+    assert invalid.reason == "unsubscribed without being asked"
+    assert driver.commands()[0]["params"]["channels"] == ["orderbook_delta"]
+    driver = Driver()
+    driver.session.probe()
+    (probe,) = driver.commands()
+    held = [{"channel": name, "sid": sid} for name, sid in SIDS.items() if name != "fill"]
+    assert driver.send({"id": probe["id"], "type": "ok", "msg": held}) == ()
+    (again,) = driver.commands()
+    assert again["params"]["channels"] == ["fill"]
+    assert "no longer lists" in driver.bad[0][1]

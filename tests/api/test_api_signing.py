@@ -101,6 +101,26 @@ def test_signer_shows_no_secret_and_wants_a_key_id(rsa_key):
         Signer(" ", rsa_key, lambda: 0)
 
 
+@pytest.mark.parametrize(("age_ms", "is_reused"), [(0, True), (2_000, True), (2_001, False), (-1, False)])
+def test_a_prepared_signature_is_used_once_and_only_while_it_is_fresh(rsa_key, age_ms, is_reused):
+    now = [1_000_000]
+    signer = Signer("key-id", rsa_key, lambda: now[0])
+    signer.prepare("POST", "/a")
+    now[0] += age_ms
+    first, second = signer.headers("post", "/a?x=1"), signer.headers("POST", "/a")
+    assert first["KALSHI-ACCESS-TIMESTAMP"] == ("1000000" if is_reused else str(now[0]))
+    assert second["KALSHI-ACCESS-TIMESTAMP"] == str(now[0])
+    assert first["KALSHI-ACCESS-SIGNATURE"] != second["KALSHI-ACCESS-SIGNATURE"]
+
+
+def test_a_prepared_signature_serves_its_own_call_only(rsa_key):
+    times = iter(range(1, 99))
+    signer = Signer("key-id", rsa_key, lambda: next(times))
+    signer.prepare("POST", "/a")
+    assert signer.headers("GET", "/a")["KALSHI-ACCESS-TIMESTAMP"] == "2"
+    assert signer.headers("POST", "/b")["KALSHI-ACCESS-TIMESTAMP"] == "3"
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -1,8 +1,9 @@
-"""Laws that hold after any sequence of orders, crowd flow, cancels and settlements."""
+"""Laws that hold after any sequence of orders, amendments, groups, crowd flow, cancels and settlements."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from src.core.sides import BookSide
 from src.core.signal import TimeInForce
 from src.core.units import DOLLAR_CASH, DOLLAR_PRICE, HOUR
 from src.simulator.matching import CROWD
+from src.simulator.order_changes import Amendment
 from src.simulator.outputs import BookChange, FillMade, Output
 from src.simulator.records import NewOrder, SelfTradePrevention
 from src.simulator.refusals import OrderRefused
@@ -43,8 +45,9 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.exchange.subscribe(self.listen)
         for name in NAMES:
             self.exchange.add_account(name, START_CASH)
+        self.groups = {name: self.exchange.create_group(name, 2_000) for name in NAMES}
 
-    def listen(self, outputs: list[Output]) -> None:
+    def listen(self, outputs: Sequence[Output]) -> None:
         for output in outputs:
             if isinstance(output, BookChange):
                 self.book[output.side, output.price] += output.delta
@@ -61,6 +64,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         stp=st.sampled_from(list(SelfTradePrevention)),
         post_only=st.booleans(),
         reduce_only=st.booleans(),
+        grouped=st.booleans(),
     )
     def order(
         self,
@@ -72,6 +76,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         stp: SelfTradePrevention,
         post_only: bool,
         reduce_only: bool,
+        grouped: bool,
     ) -> None:
         ioc = tif is TimeInForce.IMMEDIATE_OR_CANCEL
         before = self.exchange.account(name).position_count(TICKER)
@@ -84,6 +89,7 @@ class ExchangeMachine(RuleBasedStateMachine):
             stp,
             post_only=post_only and tif is TimeInForce.GOOD_TILL_CANCELED,
             reduce_only=reduce_only and ioc,
+            order_group_id=self.groups[name].group_id if grouped else "",
         )
         try:
             order = self.exchange.create(name, request)
@@ -94,7 +100,8 @@ class ExchangeMachine(RuleBasedStateMachine):
         assert after - before == side.sign * order.filled
         if tif is not TimeInForce.GOOD_TILL_CANCELED:
             assert order.remaining == 0
-        if tif is TimeInForce.FILL_OR_KILL and order.reason != "SelfTradeCancel":
+        stopped = order.reason == "SelfTradeCancel" or (grouped and self.groups[name].is_triggered)
+        if tif is TimeInForce.FILL_OR_KILL and not stopped:
             assert order.filled in {0, count}
         if request.reduce_only:
             assert abs(after) <= abs(before)
@@ -106,7 +113,32 @@ class ExchangeMachine(RuleBasedStateMachine):
         held = list(self.exchange.account(name).open_orders)
         if held:
             order, taken_out = self.exchange.cancel(name, held[pick % len(held)], TICKER)
-            assert order.filled + taken_out == order.count
+            assert 0 < order.filled + taken_out <= order.count
+
+    @rule(name=st.sampled_from(NAMES), pick=st.integers(0, 50), price=PRICES, count=COUNTS)
+    def amend(self, name: str, pick: int, price: int, count: int) -> None:
+        held = list(self.exchange.account(name).open_orders.values())
+        if not held:
+            return
+        order = held[pick % len(held)]
+        before = order.request, order.remaining, self.exchange.account(name).resting_collateral
+        wanted = Amendment(order.order_id, TICKER, order.side, price, order.filled + count)
+        try:
+            self.exchange.amend(name, wanted)
+        except OrderRefused as refused:
+            self.refusals.add(refused.code)
+            assert before == (order.request, order.remaining, self.exchange.account(name).resting_collateral)
+
+    @rule(name=st.sampled_from(NAMES), pick=st.integers(0, 50), left=COUNTS)
+    def decrease(self, name: str, pick: int, left: int) -> None:
+        held = list(self.exchange.account(name).open_orders.values())
+        if held and (order := held[pick % len(held)]).remaining > left:
+            self.exchange.decrease(name, order.order_id, reduce_to=left)
+            assert order.remaining == left
+
+    @rule(name=st.sampled_from(NAMES))
+    def reset_group(self, name: str) -> None:
+        self.exchange.reset_group(name, self.groups[name].group_id)
 
     @rule(
         mid=st.integers(35, 65),
@@ -160,7 +192,8 @@ class ExchangeMachine(RuleBasedStateMachine):
 
     @invariant()
     def refusals_are_for_cash_post_only_or_the_close(self) -> None:
-        assert self.refusals <= {"insufficient_balance", "invalid_order", "market_inactive"}
+        allowed = {"insufficient_balance", "invalid_order", "market_inactive"}
+        assert self.refusals <= allowed | {"exceeded_order_group_risk_limit"}
         assert self.settled or "market_inactive" not in self.refusals
 
     @invariant()
@@ -179,9 +212,16 @@ class ExchangeMachine(RuleBasedStateMachine):
         assert bid is None or ask is None or bid < ask
 
     @invariant()
+    def nothing_of_a_triggered_group_rests(self) -> None:
+        for name, group in self.groups.items():
+            resting = self.exchange.account(name).open_orders.values()
+            members = [order for order in resting if order.request.order_group_id == group.group_id]
+            assert not (group.is_triggered and members)
+
+    @invariant()
     def resting_orders_are_the_books_lots(self) -> None:
         book = self.exchange.book(TICKER)
-        resting = {}
+        resting: dict[str, int] = {}
         for side in BookSide:
             for price, size in book.levels(side):
                 queue = book.queue(side, price)

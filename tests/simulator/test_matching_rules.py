@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from src.core.events import VenueOrderStatus
@@ -353,6 +355,7 @@ def test_cancel_of_anything_but_a_resting_order_is_the_same_not_found(exchange: 
     quote(exchange, {}, {"0.50": "5"}, OTHER)
     done = place(exchange, "a", "0.40", "1")
     exchange.cancel("a", done.order_id)
+    exchange.deposit("a", RICH, exchange_index=1)
     elsewhere = exchange.create("a", NewOrder(OTHER, BID, 4000, 100))
     for order_id, ticker in ((done.order_id, TICKER), ("no such", TICKER), (elsewhere.order_id, None)):
         with pytest.raises(OrderRefused) as refused:
@@ -399,3 +402,10 @@ def test_cancel_all_cancels_only_the_accounts_own(exchange: Exchange) -> None:
     assert exchange.cancel_all("a") == 3
     assert [held.remaining for held in mine] == [0, 0, 0]
     assert other.remaining == 100
+
+
+def test_ids_are_version_5_uuids_of_the_seed_and_a_name(exchange: Exchange) -> None:
+    namespace = uuid.UUID("0f3f7f1e-5b5c-5d8a-8f0d-5a1f3c1b7a11")
+    for n in range(50):
+        made = place(exchange, "a", "0.40", "1")
+        assert made.order_id == str(uuid.uuid5(namespace, f"7|order|{n}"))

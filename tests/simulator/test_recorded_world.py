@@ -72,7 +72,7 @@ def test_a_side_not_seen_yet_is_quoted_five_cents_away() -> None:
 
 
 def test_an_old_side_retreats_and_an_old_market_has_no_book() -> None:
-    """Three hours after its own last print a side is at least five cents from the newest one; later nothing."""
+    """Three hours after its own last print a side is five cents or more from the newest; later nothing."""
     book = AssumedBook("M")
     book.after(_print(1, 60, 10, BookSide.BID))
     book.after(_print(30, 58, 10, BookSide.ASK))

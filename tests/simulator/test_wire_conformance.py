@@ -1,155 +1,211 @@
-"""Answers have the shapes of Kalshi's own API descriptions, where those are at hand."""
+"""Every REST answer has the shape of Kalshi's own OpenAPI description, where that is at hand."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 from typing import Any
 
 import pytest
-import yaml
-from jsonschema import Draft202012Validator
 
-from src.core.sides import BookSide
-from src.core.units import HOUR
-from src.simulator.world import CrowdQuote, CrowdTake, Determine, ListEvent
+from src.core.fees import FeeSchedule, FeeType
+from src.core.units import DAY, DOLLAR_CASH, SECOND
+from src.simulator.answers import API
+from src.simulator.venue import VenueRules
 
-from .conftest import EVENT, OTHER, T0, TICKER, ScriptedWorld, Serve, command, listing, make_market, receive
+from .conformance import check, lived_world, load, schema_of
+from .conftest import (
+    EVENT,
+    OTHER,
+    T0,
+    TICKER,
+    Serve,
+    Served,
+)
 
-SPECIFICATIONS = Path(__file__).parents[3] / "shared" / "kalshi"
 ORDERS = "/portfolio/events/orders"
-
-
-def _json_schema(node: Any) -> Any:
-    """OpenAPI 3.0 as JSON Schema: ``nullable`` becomes a type, everything else stays."""
-    if isinstance(node, list):
-        return [_json_schema(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    made = {key: _json_schema(value) for key, value in node.items() if key != "nullable"}
-    return {"anyOf": [made, {"type": "null"}]} if node.get("nullable") is True else made
-
-
-def _load(name: str) -> dict[str, Any]:
-    path = SPECIFICATIONS / name
-    if not path.exists():
-        pytest.skip(f"{path.name} is not at {path.parent}: conformance cannot be checked")
-    document: dict[str, Any] = _json_schema(yaml.load(path.read_text(), Loader=yaml.CSafeLoader))
-    return document
+GROUPS = "/portfolio/order_groups"
+SERIES = "/series/KXHIGHNY"
+SPAN = f"start_ts={T0 // SECOND - 3600}&end_ts={T0 // SECOND + 7200}&period_interval=60"
+NO_BODY: dict[str, Any] = {}
 
 
 @pytest.fixture(scope="module")
 def openapi() -> dict[str, Any]:
-    return _load("openapi.yaml")
+    return load("openapi.yaml")
 
 
-@pytest.fixture(scope="module")
-def asyncapi() -> dict[str, Any]:
-    return _load("asyncapi.yaml")
-
-
-def check(document: dict[str, Any], schema: str, body: Any) -> None:
-    reference = {"$ref": f"#/components/schemas/{schema}", "components": document["components"]}
-    problems = [
-        f"{schema}: {error.json_path}: {error.message}"
-        for error in Draft202012Validator(reference).iter_errors(body)
-    ]
-    assert problems == []
-
-
-def lived_world() -> ScriptedWorld:
-    quote = CrowdQuote(T0, TICKER, ((4100, 2500), (4200, 1300)), ((4400, 1700), (4500, 2000)))
-    return ScriptedWorld(
-        [
-            listing(make_market(), make_market(OTHER)),
-            quote,
-            CrowdTake(T0 + 1, TICKER, BookSide.BID, 4400, 300),
-            Determine(T0 + 30 * HOUR, TICKER, "yes", 10_000, "50.00"),
-        ]
-    )
-
-
-READS = {
-    "/exchange/status": "ExchangeStatus",
-    "/exchange/schedule": "GetExchangeScheduleResponse",
-    "/exchange/user_data_timestamp": "GetUserDataTimestampResponse",
-    "/account/limits": "GetAccountApiLimitsResponse",
-    "/account/endpoint_costs": "GetAccountEndpointCostsResponse",
-    "/series": "GetSeriesListResponse",
-    "/series/KXHIGHNY": "GetSeriesResponse",
-    "/events": "GetEventsResponse",
-    "/events?with_nested_markets=true": "GetEventsResponse",
-    f"/events/{EVENT}": "GetEventResponse",
-    "/markets": "GetMarketsResponse",
-    f"/markets/{TICKER}": "GetMarketResponse",
-    f"/markets/{TICKER}/orderbook": "GetMarketOrderbookResponse",
-    f"/markets/orderbooks?tickers={TICKER}&tickers={OTHER}": "GetMarketOrderbooksResponse",
-    "/markets/trades": "GetTradesResponse",
-    "/portfolio/balance": "GetBalanceResponse",
-    "/portfolio/positions?settlement_status=all": "GetPositionsResponse",
-    "/portfolio/fills": "GetFillsResponse",
-    "/portfolio/orders": "GetOrdersResponse",
-    "/portfolio/settlements": "GetSettlementsResponse",
-}
-
-
-async def test_rest_answers_match_the_openapi_document(serve: Serve, openapi: dict[str, Any]) -> None:
-    served = await serve(lived_world())
-    client = served.client
+async def live(serve: Serve) -> tuple[Served, dict[str, str]]:
+    """An account that has done everything, and the ids its paths need."""
+    served = await serve(lived_world(), rules=VenueRules(weekly_pause=False))
+    client, exchange = served.client, served.exchange
     served.service.driver.step_until(T0 + 1)
-    created = await client.create(price="0.4400", count="20", client_order_id="x")
-    check(openapi, "CreateOrderV2Response", created.json())
-    order_id = created.json()["order_id"]
-    check(openapi, "GetOrderResponse", await client.get(f"/portfolio/orders/{order_id}"))
-    canceled = await client.call("DELETE", f"{ORDERS}/{order_id}?market_ticker={TICKER}")
-    check(openapi, "CancelOrderV2Response", canceled.json())
-    await client.create(ticker=OTHER, expiration_time=T0 // 10**9 + 600)
-    for settled in (False, True):
-        if settled:
-            served.service.driver.step_until(T0 + 40 * HOUR)
-            assert (await client.get("/portfolio/settlements"))["settlements"]
-        for path, schema in READS.items():
-            check(openapi, schema, await client.get(path))
+    group = exchange.create_group(client.key_id, 100_000)
+    await client.create(price="0.4400", count="20", client_order_id="x", cancel_order_on_pause=True)
+    resting = (await client.create(ticker=OTHER, order_group_id=group.group_id)).json()
+    await client.create(ticker=OTHER, expiration_time=T0 // SECOND + 10**7)
+    exchange.deposit(client.key_id, DOLLAR_CASH, exchange_index=1)
+    moved = await client.call(
+        "POST", "/portfolio/intra_exchange_instance_transfer", ROUTES[TRANSFER][1] | {"amount": 5}
+    )
+    later = T0 + 10 * DAY
+    exchange.change_series_fees("KXHIGHNY", FeeSchedule(FeeType.QUADRATIC_WITH_MAKER_FEES), later)
+    exchange.change_event_fees(EVENT, FeeSchedule(multiplier_e4=5_000))
+    return served, {
+        "order_id": resting["order_id"],
+        "group_id": group.group_id,
+        "transfer_id": moved.json()["transfer_id"],
+    }
 
 
-PAYLOADS = {
-    "subscribed": "subscribedResponsePayload",
-    "ok": "okResponsePayload",
-    "unsubscribed": "unsubscribedResponsePayload",
-    "error": "errorResponsePayload",
-    "orderbook_snapshot": "orderbookSnapshotPayload",
-    "orderbook_delta": "orderbookDeltaPayload",
-    "ticker": "tickerPayload",
-    "trade": "tradePayload",
-    "fill": "fillPayload",
-    "user_order": "userOrderPayload",
-    "market_position": "marketPositionPayload",
-    "market_lifecycle_v2": "marketLifecycleV2Payload",
-    "event_lifecycle": "eventLifecyclePayload",
+async def archived(serve: Serve) -> tuple[Served, dict[str, str]]:
+    """The same long after: markets are paid and have left the live endpoints."""
+    served, ids = await live(serve)
+    served.service.driver.step_until(T0 + 200 * DAY)
+    return served, ids
+
+
+TRANSFER = "POST /portfolio/intra_exchange_instance_transfer"
+ORDER = {
+    "ticker": OTHER,
+    "side": "bid",
+    "count": "1.00",
+    "price": "0.3000",
+    "time_in_force": "good_till_canceled",
+    "self_trade_prevention_type": "taker_at_cross",
+}
+# Route -> (the rest of its URL, body). Names in braces are filled in from the ids of the scene.
+ROUTES: dict[str, tuple[str, dict[str, Any]]] = {
+    "GET /exchange/status": ("", NO_BODY),
+    "GET /exchange/schedule": ("", NO_BODY),
+    "GET /exchange/user_data_timestamp": ("", NO_BODY),
+    "GET /api_keys": ("", NO_BODY),
+    "GET /account/limits": ("", NO_BODY),
+    "GET /account/endpoint_costs": ("", NO_BODY),
+    "GET /series": ("", NO_BODY),
+    "GET /series/fee_changes": ("?show_historical=true", NO_BODY),
+    "GET /series/{ticker}": ("KXHIGHNY", NO_BODY),
+    "GET /series/{series}/markets/{ticker}/candlesticks": (
+        f"{SERIES}/markets/{TICKER}/candlesticks?{SPAN}&include_latest_before_start=true",
+        NO_BODY,
+    ),
+    "GET /series/{series}/events/{event}/candlesticks": (
+        f"{SERIES}/events/{EVENT}/candlesticks?{SPAN}",
+        NO_BODY,
+    ),
+    "GET /events": ("?with_nested_markets=true", NO_BODY),
+    "GET /events/fee_changes": ("", NO_BODY),
+    "GET /events/{ticker}": (EVENT, NO_BODY),
+    "GET /markets": ("", NO_BODY),
+    "GET /markets/trades": (f"?ticker={TICKER}", NO_BODY),
+    "GET /markets/orderbooks": (f"?tickers={TICKER}&tickers={OTHER}", NO_BODY),
+    "GET /markets/candlesticks": (f"?market_tickers={TICKER},{OTHER}&{SPAN}", NO_BODY),
+    "GET /markets/{ticker}": (TICKER, NO_BODY),
+    "GET /markets/{ticker}/orderbook": (f"/markets/{TICKER}/orderbook", NO_BODY),
+    "GET /historical/cutoff": ("", NO_BODY),
+    "GET /historical/markets": ("", NO_BODY),
+    "GET /historical/trades": ("", NO_BODY),
+    "GET /historical/fills": ("", NO_BODY),
+    "GET /historical/orders": ("", NO_BODY),
+    "GET /historical/positions": ("", NO_BODY),
+    "GET /historical/markets/{ticker}": (TICKER, NO_BODY),
+    "GET /historical/markets/{ticker}/candlesticks": (
+        f"/historical/markets/{TICKER}/candlesticks?{SPAN}",
+        NO_BODY,
+    ),
+    "GET /portfolio/balance": ("", NO_BODY),
+    "GET /portfolio/positions": ("?settlement_status=all", NO_BODY),
+    "GET /portfolio/fills": ("", NO_BODY),
+    "GET /portfolio/orders": ("", NO_BODY),
+    "GET /portfolio/settlements": ("", NO_BODY),
+    "GET /portfolio/orders/queue_positions": ("", NO_BODY),
+    "GET /portfolio/orders/{order_id}": ("{order_id}", NO_BODY),
+    "GET /portfolio/orders/{order_id}/queue_position": (
+        "/portfolio/orders/{order_id}/queue_position",
+        NO_BODY,
+    ),
+    f"POST {ORDERS}": ("", ORDER),
+    f"DELETE {ORDERS}": ("", NO_BODY),
+    f"DELETE {ORDERS}/{{order_id}}": ("{order_id}?market_ticker=" + OTHER, NO_BODY),
+    f"POST {ORDERS}/{{order_id}}/amend": (ORDERS + "/{order_id}/amend", ORDER | {"price": "0.3100"}),
+    f"POST {ORDERS}/{{order_id}}/decrease": (ORDERS + "/{order_id}/decrease", {"reduce_by": "1.00"}),
+    f"POST {ORDERS}/batched": ("", {"orders": [ORDER, ORDER | {"price": "0.3333"}]}),
+    f"DELETE {ORDERS}/batched": ("", {"orders": [{"order_id": "{order_id}"}, {"order_id": "no"}]}),
+    f"GET {GROUPS}": ("", NO_BODY),
+    f"POST {GROUPS}/create": ("", {"contracts_limit": 10}),
+    f"GET {GROUPS}/{{group_id}}": ("{group_id}", NO_BODY),
+    f"DELETE {GROUPS}/{{group_id}}": ("{group_id}", NO_BODY),
+    f"PUT {GROUPS}/{{group_id}}/reset": (GROUPS + "/{group_id}/reset", NO_BODY),
+    f"PUT {GROUPS}/{{group_id}}/trigger": (GROUPS + "/{group_id}/trigger", NO_BODY),
+    f"PUT {GROUPS}/{{group_id}}/limit": (GROUPS + "/{group_id}/limit", {"contracts_limit": 20}),
+    TRANSFER: (
+        "",
+        {
+            "source": "event_contract",
+            "destination": "event_contract",
+            "amount": 5,
+            "source_exchange_shard": 1,
+            "destination_exchange_shard": 0,
+        },
+    ),
+    "GET /portfolio/intra_exchange_instance_transfers": ("", NO_BODY),
+    "GET /portfolio/intra_exchange_instance_transfers/{transfer_id}": ("{transfer_id}", NO_BODY),
 }
 
 
-async def test_websocket_frames_match_the_asyncapi_document(serve: Serve, asyncapi: dict[str, Any]) -> None:
-    world = lived_world()
-    late = make_market("KXHIGHNY-26NOV24-T48", event_ticker="KXHIGHNY-26NOV24")
-    world.script.insert(3, ListEvent(T0 + HOUR, "KXHIGHNY-26NOV24", "KXHIGHNY", "Tomorrow", (late,)))
-    served = await serve(world)
-    channels = ["orderbook_delta", "ticker", "trade", "fill", "user_orders", "market_positions"]
-    seen: set[str] = set()
-    async with served.client.connect() as socket:
-        await command(socket, "subscribe", 1, channels=["market_lifecycle_v2"])
-        await command(socket, "subscribe", 2, channels=channels, market_tickers=[TICKER, OTHER])
-        await command(socket, "update_subscription", 3, sid=2, action="add_markets", market_ticker=OTHER)
-        await command(socket, "subscribe", 4, channels=["nonsense"])
-        for _ in range(11):
-            frame = await receive(socket)
-            check(asyncapi, PAYLOADS[frame["type"]], frame)
-            seen.add(frame["type"])
-        await served.client.create(price="0.4400", count="20", client_order_id="x")
-        served.exchange.set_market_active(OTHER, False)
-        served.service.driver.step_until(T0 + 40 * HOUR)
-        await command(socket, "unsubscribe", 5, sids=[1])
-        while frame["type"] != "unsubscribed":
-            frame = await receive(socket)
-            check(asyncapi, PAYLOADS[frame["type"]], frame)
-            seen.add(frame["type"])
-    assert seen == set(PAYLOADS)
+def url_of(route: str, ids: dict[str, str]) -> str:
+    path, rest = route.partition(" ")[2], ROUTES[route][0]
+    if rest.startswith("/"):
+        return str(_filled(rest, ids))
+    base = path.rpartition("/")[0] + "/" if path.endswith("}") else path
+    return f"{base}{_filled(rest, ids)}"
+
+
+def _filled(value: Any, ids: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(each, ids) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_filled(each, ids) for each in value]
+    if isinstance(value, str) and "{" in value:
+        return value.format(**ids)
+    return value
+
+
+@pytest.mark.parametrize("scene", [live, archived])
+@pytest.mark.parametrize("route", ROUTES)
+async def test_an_answer_has_the_documented_shape(
+    serve: Serve, openapi: dict[str, Any], route: str, scene: Any
+) -> None:
+    served, ids = await scene(serve)
+    method, _, path = route.partition(" ")
+    body = _filled(ROUTES[route][1], ids)
+    response = await served.client.call(method, url_of(route, ids), body or None)
+    if scene is live and "/historical/markets/{" not in path:
+        assert response.status_code < 300, response.text
+    schema = schema_of(openapi, method, path, response.status_code)
+    if response.status_code == 204:
+        assert response.content == b""
+    elif schema is not None:
+        check(openapi, schema, response.json())
+    else:
+        # Errors nobody described come from the matching engine, in its nested shape.
+        check(openapi, {"$ref": "#/components/schemas/ErrorResponse"}, response.json()["error"])
+
+
+async def test_every_route_is_checked(serve: Serve) -> None:
+    served = await serve()
+    own = {f"{method} {path.removeprefix(API)}" for method, path in served.service.server.routes}
+    others = {each for each in own if " /sim/" in each or " /trade-api/ws" in each}
+    retired = {each for each in own if re.match(r"(POST|DELETE) /portfolio/orders", each)}
+    assert own - others - retired == set(ROUTES)
+
+
+async def test_historical_answers_hold_what_left_the_live_ones(serve: Serve) -> None:
+    served, _ = await archived(serve)
+    client = served.client
+    for name, listed in (("markets", "markets"), ("fills", "fills"), ("orders", "orders")):
+        assert (await client.get(f"/historical/{name}"))[listed] != []
+    assert (await client.get("/historical/positions"))["market_positions"] != []
+    assert (await client.get("/historical/trades"))["trades"] != []
+    assert [each["ticker"] for each in (await client.get("/markets"))["markets"]] == [OTHER]
+    candles = (await client.get(f"/historical/markets/{TICKER}/candlesticks?{SPAN}"))["candlesticks"]
+    assert (candles[0]["volume"], candles[0]["price"]["mean"]) == ("17.00", "0.4400")

@@ -1,0 +1,171 @@
+"""Inline SVG charts: no script, no outside file, colours from the page's style sheet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+
+from backtest.estimators import Bin
+from backtest.times import day
+
+_W, _H = 720.0, 260.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 14.0, 30.0
+
+
+class _Frame:
+    """A plot area with linear scales; y grows upwards."""
+
+    def __init__(
+        self, x: tuple[float, float], y: tuple[float, float], width: float = _W, height: float = _H
+    ) -> None:
+        self.width, self.height = width, height
+        self.x0, self.x1 = x
+        self.y0, self.y1 = y
+        self.parts: list[str] = []
+
+    def px(self, x: float) -> float:
+        return _LEFT + (x - self.x0) / (self.x1 - self.x0 or 1.0) * (self.width - _LEFT - _RIGHT)
+
+    def py(self, y: float) -> float:
+        span = self.height - _TOP - _BOTTOM
+        return self.height - _BOTTOM - (y - self.y0) / (self.y1 - self.y0 or 1.0) * span
+
+    def grid(self, label_y: Callable[[float], str], ticks_x: Sequence[tuple[float, str]]) -> None:
+        for value in nice_ticks(self.y0, self.y1):
+            y = self.py(value)
+            kind = "zero" if value == 0 else "grid"
+            self.parts.append(
+                f'<line class="{kind}" x1="{_LEFT}" x2="{self.width - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+                f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(label_y(value))}</text>'
+            )
+        for value, label in ticks_x:
+            self.parts.append(
+                f'<text x="{self.px(value):.1f}" y="{self.height - 8}" text-anchor="middle">'
+                f"{escape(label)}</text>"
+            )
+
+    def path(self, points: Sequence[tuple[float, float]], kind: str) -> None:
+        body = " ".join(f"{self.px(x):.1f},{self.py(y):.1f}" for x, y in points)
+        self.parts.append(f'<polyline class="{kind}" points="{body}"/>')
+
+    def svg(self, title: str) -> str:
+        return (
+            f'<svg viewBox="0 0 {self.width:.0f} {self.height:.0f}" role="img" aria-label="{escape(title)}">'
+            f"<title>{escape(title)}</title>{''.join(self.parts)}</svg>"
+        )
+
+
+def nice_ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round values covering a range, at most ``most`` or so."""
+    span = high - low or 1.0
+    raw = span / most
+    step = 10 ** math.floor(math.log10(raw))
+    step *= next(factor for factor in (1, 2, 5, 10) if step * factor >= raw)
+    first = math.ceil(low / step - 1e-9)
+    count = math.floor(high / step + 1e-9) - first
+    return [(first + n) * step for n in range(count + 1)]
+
+
+def _padded(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    pad = (high - low or 1.0) * 0.08
+    return low - pad, high + pad
+
+
+def equity_chart(curves: Sequence[tuple[str, Sequence[tuple[int, float]]]]) -> str:
+    """Equity in dollars over time, one line per strategy."""
+    every = [point for _, curve in curves for point in curve]
+    frame = _Frame((min(ts for ts, _ in every), max(ts for ts, _ in every)), _padded([y for _, y in every]))
+    frame.grid(lambda v: f"${v:,.0f}", _days(frame.x0, frame.x1))
+    for number, (_, curve) in enumerate(curves):
+        frame.path(list(curve), f"line s{number % 6}")
+    return frame.svg("Equity over time: " + ", ".join(name for name, _ in curves))
+
+
+def drawdown_chart(curve: Sequence[tuple[int, float]]) -> str:
+    """How far below its best the account was, in dollars."""
+    peak, points = -math.inf, []
+    for ts, equity in curve:
+        peak = max(peak, equity)
+        points.append((float(ts), equity - peak))
+    frame = _Frame((points[0][0], points[-1][0]), _padded([0.0, *(y for _, y in points)]), height=150.0)
+    frame.y1 = 0.0
+    frame.grid(lambda v: f"${v:,.0f}", _days(frame.x0, frame.x1))
+    frame.path([(points[0][0], 0.0), *points, (points[-1][0], 0.0)], "area")
+    return frame.svg("Drawdown")
+
+
+def calibration_chart(bins: Sequence[Bin]) -> str:
+    """Said probability against how often it came true, with 95 % intervals; the diagonal is perfect."""
+    frame = _Frame((0.0, 1.0), (0.0, 1.0), 360.0, 340.0)
+    frame.grid(lambda v: f"{v:.0%}", [(n / 5, f"{n * 20}%") for n in range(6)])
+    frame.path([(0.0, 0.0), (1.0, 1.0)], "diagonal")
+    for row in bins:
+        x = frame.px(row.said)
+        radius = min(11.0, 3.0 + math.sqrt(row.n) / 2)
+        frame.parts.append(
+            f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{frame.py(row.low):.1f}" '
+            f'y2="{frame.py(row.high):.1f}"/>'
+            f'<circle class="dot" cx="{x:.1f}" cy="{frame.py(row.came):.1f}" r="{radius:.1f}">'
+            f"<title>said {row.said:.0%}, came {row.came:.0%}, {row.n} signals</title></circle>"
+        )
+    return frame.svg("Calibration")
+
+
+def bar_chart(rows: Sequence[tuple[str, float, str]], title: str) -> str:
+    """Horizontal bars around zero: (label, value, text behind the bar)."""
+    height = 26.0
+    most = max((abs(value) for _, value, _ in rows), default=1.0) or 1.0
+    middle, reach = 360.0, 220.0
+    if all(value >= 0 for _, value, _ in rows):
+        middle, reach = 210.0, 370.0
+    parts = []
+    for number, (label, value, text) in enumerate(rows):
+        y = number * height
+        width = abs(value) / most * reach
+        x = middle if value >= 0 else middle - width
+        at, anchor = (middle + width + 6, "start") if value >= 0 else (middle - width - 6, "end")
+        parts.append(
+            f'<text x="0" y="{y + 17}">{escape(label)}</text>'
+            f'<rect class="{"gain" if value >= 0 else "loss"}" x="{x:.1f}" y="{y + 5}" rx="2" '
+            f'width="{max(width, 1):.1f}" height="16"/>'
+            f'<text x="{at:.1f}" y="{y + 17}" text-anchor="{anchor}">{escape(text)}</text>'
+        )
+    total = max(len(rows), 1) * height + 4
+    return (
+        f'<svg viewBox="0 0 720 {total:.0f}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+    )
+
+
+def paired_bars(rows: Sequence[tuple[str, float, float, str]], title: str) -> str:
+    """Two bars a row, cents per contract: what was claimed and what came of it."""
+    height = 40.0
+    most = max((max(abs(a), abs(b)) for _, a, b, _ in rows), default=1.0) or 1.0
+    middle, reach = 330.0, 210.0
+    parts = []
+    for number, (label, claimed, realised, text) in enumerate(rows):
+        y = number * height
+        parts.append(f'<text x="0" y="{y + 24}">{escape(label)}</text>')
+        for offset, value, kind in (
+            (4, claimed, "claimed"),
+            (19, realised, "gain" if realised >= 0 else "loss"),
+        ):
+            width = abs(value) / most * reach
+            x = middle if value >= 0 else middle - width
+            parts.append(
+                f'<rect class="{kind}" x="{x:.1f}" y="{y + offset}" rx="2" '
+                f'width="{max(width, 1):.1f}" height="13"/>'
+            )
+        parts.append(f'<text x="720" y="{y + 24}" text-anchor="end">{escape(text)}</text>')
+    total = max(len(rows), 1) * height + 4
+    return (
+        f'<svg viewBox="0 0 720 {total:.0f}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+    )
+
+
+def _days(first: float, last: float) -> list[tuple[float, str]]:
+    shares = (0.08, 0.36, 0.64, 0.92)
+    return [(first + (last - first) * share, day(int(first + (last - first) * share))) for share in shares]

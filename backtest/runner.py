@@ -1,0 +1,257 @@
+"""One backtest: a world, the simulated exchange and the engine, driven by event time alone.
+
+No thread, no clock, no randomness of its own: the same plan gives the same decision log, byte for byte.
+The engine is the one that trades live. Only what stands around it differs: the exchange is in process,
+messages take ``Latency`` to arrive, the store is memory, and the engine's ticks come every ``tick`` of
+world time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from backtest.clockwork import DELIVERY, TICK, Agenda, Latency
+from backtest.decision_log import DecisionLog
+from backtest.trades import OrderTally, Said, Trade, TradeBook
+from backtest.venue_link import KEY, VenueLink
+from src.core.actions import (
+    Alert,
+    CancelOrder,
+    FillApplied,
+    RequestReport,
+    RequestSnapshot,
+    Severity,
+    StateChanged,
+    StoredState,
+    TradingState,
+)
+from src.core.events import Event, FeedUp, Tick
+from src.core.market import MarketStatus
+from src.core.ports import Strategy
+from src.core.units import DOLLAR_CASH, HOUR, MINUTE, SECOND, Cash, Nanos
+from src.execution.engine import Engine
+from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
+from src.execution.risk import Approved
+from src.simulator.exchange import Exchange
+from src.simulator.venue import VenueRules
+from src.simulator.world import CrowdPrint, WeatherNews, World
+
+# The exchange's records are in this process: reading them every half minute would only repeat the answer.
+POLICY = ReconcilePolicy(interval=HOUR, grace=10 * SECOND, retry_after=2 * SECOND)
+_RULES = VenueRules(quotes_fill_at_touch=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. ``balance`` in 1e-6 dollars; ``seed`` makes the exchange's ids."""
+
+    world: World
+    strategy: Strategy
+    limits: RiskLimits
+    exits: ExitPolicy
+    latency: Latency = field(default_factory=lambda: Latency.of_total(250))
+    balance: Cash = 10_000 * DOLLAR_CASH
+    tick: Nanos = 5 * MINUTE
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of a run. Cash 1e-6 dollars.
+
+    ``halted``: (time, why) when trading ended before the data did. ``differences``: our ledger against the
+    simulated exchange's books, empty when they agree.
+    """
+
+    strategy: str
+    opening_cash: Cash
+    closing_equity: Cash
+    trades: list[Trade]
+    said: list[tuple[Said, bool]]
+    curve: list[tuple[Nanos, Cash]]
+    max_drawdown: Cash
+    refusals: dict[str, int]
+    skips: dict[str, int]
+    orders: OrderTally
+    alerts: dict[str, int]
+    pauses: int
+    halted: tuple[Nanos, str] | None
+    differences: list[str]
+    markets: int
+    events: int
+    prints: int
+    start: Nanos
+    end: Nanos
+    log: list[tuple[Nanos, str]]
+    sha256: str
+    wall_seconds: float
+
+    @property
+    def pnl(self) -> Cash:
+        """Profit, open positions at what they would fetch."""
+        return self.closing_equity - self.opening_cash
+
+
+def run(plan: Plan) -> Result:
+    """Run a plan to the end of its world, settlements included."""
+    return _Run(plan).play()
+
+
+class _Run:
+    """The loop. Ties: the world first, then our calls, then what the engine hears, then its tick."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        world = plan.world
+        self._exchange = Exchange(seed=plan.seed, start=world.start, rules=_RULES)
+        self._account = self._exchange.add_account(KEY, plan.balance)
+        self._agenda = Agenda()
+        self._link = VenueLink(self._exchange, self._agenda, plan.latency)
+        limits = replace(plan.limits, max_account_age=4 * POLICY.interval)
+        self._engine = Engine([plan.strategy], limits, POLICY, {plan.strategy.name: plan.exits})
+        self._book = TradeBook()
+        self._log = DecisionLog()
+        self._alerts: Counter[str] = Counter()
+        self._pauses = 0
+        self._halted: tuple[Nanos, str] | None = None
+        self._prints = 0
+
+    def play(self) -> Result:
+        started = time.perf_counter()
+        world = self._plan.world
+        self._act(self._engine.start(StoredState(), world.start), world.start)
+        for feed in ("market", "weather"):
+            self._handle(FeedUp(feed, world.start))
+        for item in world.history():
+            self._handle(item)
+        self._book.mark(world.start, self._plan.balance)
+        self._agenda.add(world.start + self._plan.tick, TICK, Tick(world.start + self._plan.tick))
+        self._loop()
+        self._book.mark(self._engine.now, self._engine.equity())
+        return self._result(time.perf_counter() - started)
+
+    def _loop(self) -> None:
+        exchange, agenda = self._exchange, self._agenda
+        upcoming = self._plan.world.events()
+        event = next(upcoming, None)
+        while True:
+            timer, due = exchange.next_timer(), agenda.next_ts()
+            outer = timer if event is None else event.ts if timer is None else min(event.ts, timer)
+            if outer is not None and (due is None or outer <= due):
+                if event is not None and event.ts == outer:
+                    exchange.apply(event)
+                    if isinstance(event, WeatherNews):
+                        heard = event.ts + self._plan.latency.feed
+                        agenda.add(heard, DELIVERY, replace(event.item, ts_recv=heard))
+                    elif isinstance(event, CrowdPrint):
+                        self._prints += 1
+                    event = next(upcoming, None)
+                else:
+                    exchange.advance(outer)
+            elif due is not None:
+                self._step()
+            else:
+                return
+
+    def _step(self) -> None:
+        ts, rank, item = self._agenda.pop()
+        self._exchange.advance(ts)
+        if callable(item):
+            item()
+            return
+        self._handle(item)
+        following = ts + self._plan.tick
+        if rank == TICK and following <= self._plan.world.end:
+            self._agenda.add(following, TICK, Tick(following))
+
+    def _handle(self, event: Event) -> None:
+        actions = self._engine.handle(event)
+        if actions:
+            self._act(actions, event.ts_recv)
+
+    def _act(self, actions: Sequence[object], now: Nanos) -> None:
+        for action in actions:
+            match action:
+                case Approved():
+                    book = self._engine.book(action.intent.ticker)
+                    self._book.sent(action.intent, book.mid if book is not None else None)
+                    self._log.approved(action, now)
+                    self._link.submit(action, now)
+                case CancelOrder():
+                    self._link.cancel(action, now)
+                case RequestReport():
+                    self._link.report(action, now)
+                case RequestSnapshot():
+                    self._link.resync(action, now)
+                case Alert():
+                    if action.severity is not Severity.INFO:
+                        self._alerts[action.key.partition(":")[0]] += 1
+                case _:
+                    self._record(action, now)
+
+    def _record(self, record: object, now: Nanos) -> None:
+        series = ""
+        if isinstance(record, FillApplied):
+            market = self._engine.market(record.fill.ticker)
+            series = market.series_ticker if market else ""
+        elif isinstance(record, StateChanged):
+            if record.state is TradingState.HALTED:
+                self._halted = (now, record.why)
+            elif record.state is TradingState.REDUCING:
+                self._pauses += 1
+        self._book.observe(record, series)  # type: ignore[arg-type]
+        self._log.observe(record)  # type: ignore[arg-type]
+
+    def _result(self, wall: float) -> Result:
+        results = {
+            ticker: state.market.result == "yes"
+            for ticker, state in self._exchange.markets.items()
+            if state.market.status is MarketStatus.FINALIZED
+        }
+        for trade in self._book.trades:
+            if trade.ticker in results:
+                trade.won = results[trade.ticker] == (trade.outcome.value == "yes")
+        said = [
+            (said, results[said.ticker] == (said.outcome.value == "yes"))
+            for said in self._book.said.values()
+            if said.ticker in results
+        ]
+        skips = Counter[str](getattr(self._plan.strategy, "skips", {}))
+        return Result(
+            strategy=self._plan.strategy.name,
+            opening_cash=self._plan.balance,
+            closing_equity=self._engine.equity(),
+            trades=self._book.trades,
+            said=said,
+            curve=self._book.curve,
+            max_drawdown=self._book.max_drawdown,
+            refusals=dict(self._book.refusals.most_common()),
+            skips=dict(skips.most_common()),
+            orders=self._book.orders(),
+            alerts=dict(sorted(self._alerts.items())),
+            pauses=self._pauses,
+            halted=self._halted,
+            differences=self._differences(),
+            markets=len(self._exchange.markets),
+            events=len(self._exchange.events),
+            prints=self._prints,
+            start=self._plan.world.start,
+            end=self._plan.world.end,
+            log=self._log.lines,
+            sha256=self._log.sha256,
+            wall_seconds=wall,
+        )
+
+    def _differences(self) -> list[str]:
+        portfolio, account = self._engine.ledger.portfolio, self._account
+        lines = []
+        if portfolio.cash != account.cash:
+            lines.append(f"cash: ledger {portfolio.cash}, exchange {account.cash} (1e-6 dollars)")
+        for ticker in sorted(account.positions):
+            ours, theirs = portfolio.count(ticker), account.position_count(ticker)
+            if ours != theirs:
+                lines.append(f"position {ticker}: ledger {ours}, exchange {theirs} (0.01 contract)")
+        return lines

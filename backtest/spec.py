@@ -1,0 +1,149 @@
+"""A run described by plain values: it can be sent to another process, varied, and written into a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from backtest.bulk import thin
+from backtest.clockwork import Latency
+from backtest.file_world import FileWorld
+from backtest.filters import Dearer
+from backtest.reference_strategies import BuyUnder
+from backtest.runner import Plan, Result, run
+from backtest.strategies import make_strategy
+from src.core.errors import ConfigError
+from src.core.units import DOLLAR_CASH, MINUTE, Cash, Nanos, Price
+from src.execution.limits import RiskLimits
+from src.runtime.assemble import risk_limits
+from src.runtime.settings import Settings
+from src.simulator.generated import GeneratedWorld
+from src.simulator.recorded import RecordedWorld
+from src.simulator.recorded_tables import RecordedTables
+from src.simulator.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One run. ``data``: a folder, a CSV or Parquet file, or ``generated:SEED[:DAYS]``.
+
+    ``series``, ``date_from``, ``date_to`` may be empty: everything there is. ``size_scale`` multiplies the
+    Kelly fraction and the money limits; ``fee_multiplier`` and ``worse_quotes`` as in ``filters.Dearer``.
+    """
+
+    data: str
+    strategy: str
+    settings: Settings
+    series: tuple[str, ...] = ()
+    date_from: str = ""
+    date_to: str = ""
+    latency: Latency = field(default_factory=lambda: Latency.of_total(250))
+    balance: Cash = 10_000 * DOLLAR_CASH
+    tick: Nanos = 5 * MINUTE
+    seed: int = 0
+    fee_multiplier: float = 1.0
+    worse_quotes: Price = 0
+    size_scale: float = 1.0
+
+
+def open_world(spec: Spec) -> World:
+    """The world of a spec. Raises ``ConfigError``."""
+    if spec.data.startswith("generated:"):
+        return _generated(spec.data)
+    path = Path(spec.data)
+    if path.is_file():
+        return FileWorld.read(path)
+    if not path.is_dir():
+        raise ConfigError(
+            f"data: {spec.data} does not exist; give a folder of tables, a .csv or .parquet file, "
+            "or generated:SEED[:DAYS]"
+        )
+    tables = RecordedTables(path)
+    series, date_from, date_to = _range(tables, spec)
+    return RecordedWorld(path, series, date_from, date_to)
+
+
+def make_plan(spec: Spec, world: World | None = None) -> Plan:
+    """The plan of a spec, on its own world or on a given one."""
+    base = world if world is not None else open_world(spec)
+    strategy, exits = make_strategy(spec.strategy, spec.settings)
+    # Where a row stands for a whole bar, what was decided on it can only trade in the next one.
+    bar: Nanos = getattr(base, "bar", 0)
+    if spec.fee_multiplier != 1.0 or spec.worse_quotes:
+        base = Dearer(base, spec.fee_multiplier, spec.worse_quotes)
+    latency = replace(spec.latency, bar=bar)
+    if isinstance(base, FileWorld) and base.has_quotes and isinstance(strategy, BuyUnder):
+        base = thin(base, strategy.wakes(), latency, spec.tick)
+    return Plan(
+        world=base,
+        strategy=strategy,
+        limits=_scaled(risk_limits(spec.settings), spec.size_scale),
+        exits=exits,
+        latency=latency,
+        balance=spec.balance,
+        tick=spec.tick,
+        seed=spec.seed,
+    )
+
+
+def run_spec(spec: Spec) -> Result:
+    """Open the world and run."""
+    return run(make_plan(spec))
+
+
+def run_all(specs: Sequence[Spec], workers: int) -> list[Result]:
+    """Run specs side by side on ``workers`` processes; results in the order of the specs."""
+    if workers <= 1 or len(specs) <= 1:
+        return [run_spec(spec) for spec in specs]
+    with ProcessPoolExecutor(min(workers, len(specs)), mp_context=get_context("spawn")) as pool:
+        return list(pool.map(run_spec, specs))
+
+
+def fill_model(world: World) -> str:
+    """How orders are filled in this world, for a person to judge."""
+    if isinstance(world, FileWorld):
+        return world.fill_model
+    if world.kind == "recorded":
+        return (
+            "trades with taker side: the book is ASSUMED from past trades only (last prices taken on each "
+            "side, median trade size at the touch, stale sides retreat by 5 cents, no book after 12 hours); "
+            "takers buy at that book after the latency, at most 25 % of the size shown"
+        )
+    return (
+        "generated crowd: takers trade with its displayed quotes after the latency, at most 25 % of the size"
+    )
+
+
+def _generated(text: str) -> World:
+    parts = text.split(":")[1:]
+    if not 1 <= len(parts) <= 2 or not all(part.isdigit() for part in parts):
+        raise ConfigError(f"data: {text} is not generated:SEED or generated:SEED:DAYS, e.g. generated:7:30")
+    return GeneratedWorld(int(parts[0]), int(parts[1]) if len(parts) == 2 else 10)
+
+
+def _range(tables: RecordedTables, spec: Spec) -> tuple[tuple[str, ...], str, str]:
+    import polars as pl
+
+    frame = tables.collect("kalshi_trades", pl.lit(True), ["series_ticker", "event_date"])
+    present = sorted(frame["series_ticker"].unique().to_list())
+    wanted = spec.series or tuple(present)
+    unknown = [name for name in wanted if name not in present]
+    if unknown:
+        raise ConfigError(f"series: {', '.join(unknown)} not traded in {tables.folder}; there are {present}")
+    dates = frame.filter(pl.col("series_ticker").is_in(list(wanted)))["event_date"].sort()
+    return wanted, spec.date_from or str(dates[0]), spec.date_to or str(dates[-1])
+
+
+def _scaled(limits: RiskLimits, scale: float) -> RiskLimits:
+    if scale == 1.0:
+        return limits
+    return replace(
+        limits,
+        kelly_fraction=min(1.0, limits.kelly_fraction * scale),
+        max_position=int(limits.max_position * scale),
+        max_portfolio_heat=min(1.0, limits.max_portfolio_heat * scale),
+        max_daily_loss=int(limits.max_daily_loss * scale),
+    )

@@ -1,0 +1,93 @@
+"""A grid over settings keys on all cores. The number of runs deflates the Sharpe ratio of the best.
+
+The file maps settings keys to lists of values::
+
+    strategies.weather_model.model_weight: [0.2, 0.4, 0.6]
+    trading.min_edge_threshold: [0.03, 0.05]
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import pvariance
+from typing import Any, cast
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from backtest.analysis import analyse
+from backtest.spec import Spec, run_all
+from src.core.errors import ConfigError
+from src.runtime.settings import KNOWN_KEYS, Settings
+
+_MOST_RUNS = 2_000
+
+
+def read_grid(path: Path) -> dict[str, list[Any]]:
+    """The grid of a file. Raises ``ConfigError`` naming the key."""
+    try:
+        body = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"--sweep: {path} cannot be read: {str(error).splitlines()[0]}") from error
+    if not isinstance(body, dict) or not body:
+        raise ConfigError(f"--sweep: {path} must map settings keys to lists of values")
+    known = {".".join(key) for key in KNOWN_KEYS}
+    for key, values in body.items():
+        if key not in known:
+            raise ConfigError(f"--sweep: {key!r} is no settings key; see config/config.yaml")
+        if not isinstance(values, list) or not values:
+            raise ConfigError(f"--sweep: {key} needs a list of values, got {values!r}")
+    return body
+
+
+def with_value(settings: Settings, key: str, value: object) -> Settings:
+    """Settings with one dotted key changed. Raises ``ConfigError`` for a value its field does not accept."""
+    *sections, name = key.split(".")
+    chain: list[BaseModel] = [settings]
+    for section in sections:
+        chain.append(getattr(chain[-1], section))
+    try:
+        checked = getattr(type(chain[-1]).model_validate({name: value}), name)
+    except ValidationError as error:
+        raise ConfigError(f"--sweep: {key} = {value!r}: {error.errors()[0]['msg']}") from error
+    changed = chain.pop().model_copy(update={name: checked})
+    for section in reversed(sections):
+        changed = chain.pop().model_copy(update={section: changed})
+    return cast("Settings", changed)
+
+
+def run_sweep(spec: Spec, names: Sequence[str], path: Path, workers: int, console: Console) -> int:
+    """Run every combination for one strategy and print them, best first. Exit code 0."""
+    if len(names) != 1:
+        raise ConfigError("--sweep: name one --strategy")
+    grid = read_grid(path)
+    points = list(itertools.product(*grid.values()))
+    if len(points) > _MOST_RUNS:
+        raise ConfigError(f"--sweep: {len(points)} combinations; {_MOST_RUNS} is the most")
+    specs = []
+    for point in points:
+        settings = spec.settings
+        for key, value in zip(grid, point, strict=True):
+            settings = with_value(settings, key, value)
+        specs.append(replace(spec, strategy=names[0], settings=settings))
+    results = run_all(specs, workers)
+    ratios = [analyse(result).daily.sharpe or 0.0 for result in results]
+    variance = pvariance(ratios)
+    table = Table(title=f"{names[0]}: {len(points)} configurations (all count as trials)")
+    for heading in (*grid, "profit", "bets", "Sharpe/day", "DSR"):
+        table.add_column(heading, justify="right")
+    order = sorted(range(len(points)), key=lambda n: -ratios[n])
+    for n in order:
+        a = analyse(results[n], trials=len(points), sharpe_variance=variance, seed=spec.seed)
+        deflated = "-" if a.dsr is None else f"{a.dsr:.1%}"
+        table.add_row(*map(str, points[n]), f"${a.pnl:+,.2f}", str(a.bets), f"{ratios[n]:+.3f}", deflated)
+    console.print(table)
+    console.print(
+        "DSR: chance that the true Sharpe ratio beats the best of this many worthless configurations."
+    )
+    return 0

@@ -1,0 +1,69 @@
+"""WebSocket messages of the channels that are subscribed on request only.
+
+Source: Kalshi asyncapi.yaml 2.0.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class TickerMsg(Struct):
+    """Best quotes and last trade."""
+
+    market_ticker: Text
+    price_dollars: str
+    yes_bid_dollars: str
+    yes_ask_dollars: str
+    yes_bid_size_fp: str
+    yes_ask_size_fp: str
+    volume_fp: str
+    open_interest_fp: str
+    ts_ms: int
+
+
+class PositionMsg(Struct):
+    """Our position in a market."""
+
+    market_ticker: Text
+    position_fp: str
+    position_cost_dollars: str
+    realized_pnl_dollars: str
+    fees_paid_dollars: str
+
+
+class OrderGroupMsg(Struct):
+    """A change of an order group; the limit is there when it was set."""
+
+    event_type: str
+    order_group_id: Text
+    ts_ms: int
+    contracts_limit_fp: str | None = None
+
+
+class TickerFrame(Struct, tag_field="type", tag="ticker"):
+    """``ticker`` (not sequenced)."""
+
+    sid: int
+    msg: TickerMsg
+    seq: int | None = None
+
+
+class PositionFrame(Struct, tag_field="type", tag="market_position"):
+    """``market_position`` (not sequenced)."""
+
+    sid: int
+    msg: PositionMsg
+    seq: int | None = None
+
+
+class OrderGroupFrame(Struct, tag_field="type", tag="order_group_updates"):
+    """``order_group_updates``."""
+
+    sid: int
+    seq: int
+    msg: OrderGroupMsg

@@ -1,0 +1,145 @@
+"""What a seed means: limits, latencies, fault rates and events of one world, drawn at random.
+
+Swarm testing: every fault is switched on in about half of the worlds, so that each combination of few
+faults occurs somewhere and no fault hides another everywhere.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from src.core.units import DOLLAR_CASH, MINUTE, SECOND, Cash, Nanos
+from src.execution.limits import RiskLimits
+
+CRASH_POINTS = (
+    "intent: before commit",
+    "intent: after commit",
+    "order: before it leaves",
+    "order: on its way",
+    "order: answered",
+    "records: before commit",
+    "records: after commit",
+    "report: half read",
+    "load: done",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One world. Rates are per event (0..1) or per second (``*_every``: mean seconds, 0 = never)."""
+
+    seed: int
+    duration: float
+    markets: int
+    balance: Cash
+    limits: RiskLimits
+    stop_price: bool
+    gtc_share: float
+    news_every: float
+    latency: tuple[float, float]
+    lose_request: float
+    lose_response: float
+    server_error: float
+    rate_limited: float
+    late_request: float
+    report_fails: float
+    read_lag: float
+    frame_lost: float
+    frame_twice: float
+    frame_late: float
+    private_lost: float
+    private_twice: float
+    private_late: float
+    disconnect_every: float
+    store_slow: float
+    store_fails: float
+    crash_at: dict[str, float]
+    crash_every: float
+    takeover_every: float
+    downtime: tuple[float, float]
+    external_order_every: float
+    manual_trade_every: float
+    deposit_every: float
+    venue_cancel_every: float
+    pause_every: float
+    market_pause_every: float
+    command_every: float
+    one_sided_every: float
+    close_early: bool
+    settle: str
+    opening_position: bool
+    clock_offset: Nanos
+    flatten: bool
+
+
+def draw(seed: int) -> Plan:
+    """The plan of a seed; the same on every machine."""
+    rng = random.Random(f"plan:{seed}")
+
+    def rate(high: float, share: float = 0.5) -> float:
+        return rng.random() * high if rng.random() < share else 0.0
+
+    def every(low: float, high: float, share: float = 0.5) -> float:
+        return rng.uniform(low, high) if rng.random() < share else 0.0
+
+    limits = RiskLimits(
+        max_position=rng.choice([15, 40, 100]) * DOLLAR_CASH,
+        max_portfolio_heat=rng.choice([0.04, 0.1, 0.3]),
+        min_edge=0.02,
+        max_daily_loss=rng.choice([25, 60, 300]) * DOLLAR_CASH,
+        max_open_positions=rng.choice([2, 10]),
+        position_timeout=rng.choice([1, 60]) * MINUTE,
+        kelly_fraction=rng.choice([0.25, 1.0]),
+        max_trades_per_hour=1_000,
+        max_trades_per_day=1_000,
+        cooldown_after_loss=rng.choice([0, 5]) * SECOND,
+        consecutive_losses=rng.choice([3, 50]),
+        depth_share=rng.choice([0.25, 1.0]),
+        max_slippage=0.05,
+    )
+    low = rng.choice([0.005, 0.05, 0.3])
+    return Plan(
+        seed=seed,
+        duration=rng.uniform(60, 150),
+        markets=rng.choice([1, 2, 3]),
+        balance=rng.choice([300, 1_000]) * DOLLAR_CASH,
+        limits=limits,
+        stop_price=rng.random() < 0.7,
+        gtc_share=rng.choice([0.0, 0.0, 0.5]),
+        news_every=rng.uniform(1.0, 5.0),
+        latency=(low, low * rng.uniform(1.5, 6)),
+        lose_request=rate(0.2),
+        lose_response=rate(0.3),
+        server_error=rate(0.3),
+        rate_limited=rate(0.2),
+        late_request=rate(0.6),
+        report_fails=rate(0.4),
+        read_lag=rate(3.0),
+        frame_lost=rate(0.05),
+        frame_twice=rate(0.05),
+        frame_late=rate(0.05),
+        private_lost=rate(0.5),
+        private_twice=rate(0.5),
+        private_late=rate(0.5),
+        disconnect_every=every(20, 60),
+        store_slow=rate(0.2),
+        store_fails=rate(0.03, 0.3),
+        crash_at={point: rate(0.12, 0.3) for point in CRASH_POINTS},
+        crash_every=every(20, 90),
+        takeover_every=every(40, 120, 0.25),
+        downtime=rng.choice([(0.1, 2.0), (0.5, 5.0), (60.0, 150.0)]),
+        external_order_every=every(10, 60, 0.4),
+        manual_trade_every=every(10, 60, 0.4),
+        deposit_every=every(30, 100, 0.3),
+        venue_cancel_every=every(5, 30, 0.3),
+        pause_every=every(30, 90, 0.3),
+        market_pause_every=every(30, 90, 0.3),
+        command_every=every(15, 60, 0.5),
+        one_sided_every=every(10, 40),
+        close_early=rng.random() < 0.25,
+        settle=rng.choice(["", "yes", "no", "scalar", "void"]),
+        opening_position=rng.random() < 0.2,
+        clock_offset=rng.choice([0, 0, SECOND // 2, -SECOND // 2]),
+        flatten=rng.random() < 0.6,
+    )

@@ -1,0 +1,242 @@
+"""What happens in a world besides our own doing: crowd, news, the owner's hand, the exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from src.core.events import Command, CommandKind
+from src.core.sides import BookSide, Outcome
+from src.core.signal import TimeInForce
+from src.core.units import CENT_PRICE, DOLLAR_CASH, ONE_CONTRACT, SECOND
+from src.simulator.records import NewOrder
+from src.simulator.refusals import OrderRefused
+from src.simulator.world import CrowdQuote, CrowdTake, Determine
+from tests.simulation.faulty_feed import Wire
+from tests.simulation.news import NewsDesk
+from tests.simulation.process import Process
+from tests.simulation.sim_venue import KEY, SimVenue
+from tests.simulation.stage import Stage
+from tests.simulation.watch import Watch
+
+# The ledger is opened from reads that lag each other: what moves then cannot be told from what was there.
+_QUIET_OPENING = 30.0
+_COMMANDS = (
+    CommandKind.HALT,
+    CommandKind.CLEAR_HALT,
+    CommandKind.PAUSE,
+    CommandKind.RESUME,
+    CommandKind.FLATTEN,
+)
+
+
+class Script:
+    """Runs a world's events until it heals; quotes and closings go on after that."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        venue: SimVenue,
+        wire: Wire,
+        news: NewsDesk,
+        watch: Watch,
+        process: Callable[[], Process | None],
+    ) -> None:
+        self._stage = stage
+        self._venue = venue
+        self._wire = wire
+        self._news = news
+        self._watch = watch
+        self._process = process
+        dice = stage.dice("fair")
+        self._fair = {ticker: dice.uniform(0.25, 0.75) for ticker in venue.tickers}
+        self._one_sided: dict[str, float] = {}
+        if stage.plan.opening_position:
+            self._quote()
+            self._trade_by_hand()
+
+    async def run(self) -> None:
+        """Everything at once, until cancelled."""
+        plan = self._stage.plan
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._crowd())
+            for name, every, act in (
+                ("news", plan.news_every, self._publish),
+                ("crash", plan.crash_every, self._crash),
+                ("external", plan.external_order_every, self._order_by_hand),
+                ("manual", plan.manual_trade_every, self._trade_by_hand),
+                ("deposit", plan.deposit_every, self._deposit),
+                ("venue cancel", plan.venue_cancel_every, self._venue_cancels),
+                ("command", plan.command_every, self._command),
+                ("one-sided", plan.one_sided_every, self._withdraw_a_side),
+            ):
+                if every:
+                    group.create_task(self._often(name, every, act))
+            if plan.pause_every:
+                group.create_task(self._pauses())
+            if plan.market_pause_every:
+                group.create_task(self._market_pauses())
+            if plan.settle:
+                group.create_task(self._settle())
+            if plan.close_early:
+                group.create_task(self._close_early())
+
+    # --- the crowd -----------------------------------------------------------------------------------
+
+    async def _crowd(self) -> None:
+        dice = self._stage.dice("crowd")
+        while True:
+            self._quote()
+            if dice.random() < 0.4:
+                ticker = dice.choice(self._venue.tickers)
+                side = dice.choice([BookSide.BID, BookSide.ASK])
+                price = 9_900 if side is BookSide.BID else 100
+                count = dice.randint(1, 60) * ONE_CONTRACT
+                self._venue.exchange.apply(CrowdTake(self._stage.now, ticker, side, price, count))
+            await asyncio.sleep(dice.uniform(0.3, 2.0))
+
+    def _quote(self) -> None:
+        dice = self._stage.dice("quote")
+        for ticker in self._venue.tickers:
+            fair = min(0.93, max(0.07, self._fair[ticker] + dice.gauss(0, 0.015)))
+            if dice.random() < 0.02:
+                fair = dice.uniform(0.1, 0.9)
+            self._fair[ticker] = fair
+            half = dice.choice([1, 1, 2, 3, 7])
+            bid = max(2, round(fair * 100) - half)
+            ask = min(98, round(fair * 100) + half)
+            bids = {bid - n: dice.randint(5, 200) for n in range(3) if bid - n > 0}
+            asks = {ask + n: dice.randint(5, 200) for n in range(3) if ask + n < 100}
+            if self._one_sided.get(ticker, 0.0) > self._stage.loop.time():
+                bids = {}
+            self._venue.exchange.apply(
+                CrowdQuote(
+                    self._stage.now,
+                    ticker,
+                    tuple((price * CENT_PRICE, size * ONE_CONTRACT) for price, size in bids.items()),
+                    tuple((price * CENT_PRICE, size * ONE_CONTRACT) for price, size in asks.items()),
+                )
+            )
+
+    def _withdraw_a_side(self) -> None:
+        ticker = self._stage.dice("one-sided").choice(self._venue.tickers)
+        self._one_sided[ticker] = self._stage.loop.time() + 12.0
+
+    def _publish(self) -> None:
+        dice = self._stage.dice("news")
+        ticker = dice.choice(self._venue.tickers)
+        outcome = dice.choice([Outcome.YES, Outcome.NO])
+        fair = self._fair[ticker] if outcome is Outcome.YES else 1.0 - self._fair[ticker]
+        self._news.publish(ticker, min(0.97, fair + dice.uniform(0.0, 0.3)), outcome)
+
+    # --- the owner's hand ----------------------------------------------------------------------------
+
+    def _order_by_hand(self) -> None:
+        dice = self._stage.dice("external")
+        ticker = dice.choice(self._venue.tickers)
+        side = dice.choice([BookSide.BID, BookSide.ASK])
+        price = (dice.randint(20, 45) if side is BookSide.BID else dice.randint(55, 80)) * CENT_PRICE
+        expires = self._stage.now + dice.randint(5, 60) * SECOND if dice.random() < 0.5 else None
+        request = NewOrder(
+            ticker,
+            side,
+            price,
+            dice.randint(1, 20) * ONE_CONTRACT,
+            client_order_id=f"by hand {self._stage.now}" if dice.random() < 0.5 else "",
+            expiration_ts=expires,
+        )
+        self._foreign(request)
+
+    def _trade_by_hand(self) -> None:
+        dice = self._stage.dice("manual")
+        ticker = dice.choice(self._venue.tickers)
+        side = dice.choice([BookSide.BID, BookSide.ASK])
+        price = 9_900 if side is BookSide.BID else 100
+        count = dice.randint(1, 8) * ONE_CONTRACT
+        self._foreign(NewOrder(ticker, side, price, count, TimeInForce.IMMEDIATE_OR_CANCEL))
+
+    def _foreign(self, request: NewOrder) -> None:
+        self._watch.foreign = True
+        try:
+            self._venue.foreign(request)
+        except OrderRefused as refused:
+            self._stage.trace(f"venue: refuses the owner {refused.code}")
+
+    def _deposit(self) -> None:
+        amount = self._stage.dice("deposit").choice([-20, 50, 100]) * DOLLAR_CASH
+        if self._venue.account.free_cash + amount > 50 * DOLLAR_CASH:
+            self._venue.deposit(amount)
+            self._stage.saw("cash moved by the owner")
+
+    def _command(self) -> None:
+        process = self._process()
+        if process is not None and process.alive and process.started:
+            kind = self._stage.dice("command").choice(_COMMANDS)
+            self._stage.trace(f"owner: {kind.value}")
+            process.daemon.inject(Command(kind, "owner", "drill", process.clock.now()))
+
+    def _crash(self) -> None:
+        process = self._process()
+        if process is not None:
+            process.crash("any moment")
+
+    # --- the exchange --------------------------------------------------------------------------------
+
+    def _venue_cancels(self) -> None:
+        for order in tuple(self._venue.account.open_orders.values()):
+            self._venue.exchange.cancel(KEY, order.order_id, order.ticker)
+            self._stage.saw("order ended by the venue after its acknowledgement")
+            return
+
+    async def _pauses(self) -> None:
+        dice = self._stage.dice("pause")
+        while True:
+            await asyncio.sleep(dice.expovariate(1 / self._stage.plan.pause_every))
+            self._set_status(dice.random() < 0.5, False)
+            self._stage.saw("exchange paused")
+            try:
+                await asyncio.sleep(dice.uniform(2, 20))
+            finally:
+                self._set_status(True, True)
+
+    def _set_status(self, active: bool, trading: bool) -> None:
+        self._venue.exchange.set_exchange_status(exchange_active=active, trading_active=trading)
+        self._wire.status_changed()
+
+    async def _market_pauses(self) -> None:
+        dice = self._stage.dice("market pause")
+        while True:
+            await asyncio.sleep(dice.expovariate(1 / self._stage.plan.market_pause_every))
+            ticker = dice.choice(self._venue.tickers)
+            self._venue.exchange.set_market_active(ticker, False)
+            try:
+                await asyncio.sleep(dice.uniform(2, 20))
+            finally:
+                self._venue.exchange.set_market_active(ticker, True)
+
+    async def _settle(self) -> None:
+        plan, dice = self._stage.plan, self._stage.dice("settle")
+        await asyncio.sleep(plan.duration * dice.uniform(0.3, 1.1))
+        value = {"yes": 10_000, "no": 0, "scalar": 3_700, "void": 5_000}[plan.settle]
+        ticker = self._venue.tickers[0]
+        self._stage.saw(f"settled {plan.settle}")
+        self._venue.exchange.apply(Determine(self._stage.now, ticker, plan.settle, value, ""))
+        if dice.random() < 0.3:
+            # Determined again, differently, before it is paid.
+            await asyncio.sleep(2)
+            self._venue.exchange.apply(Determine(self._stage.now, ticker, "yes", 10_000, ""))
+            self._stage.saw("determined again")
+
+    async def _close_early(self) -> None:
+        await asyncio.sleep(self._stage.plan.duration * self._stage.dice("close").uniform(0.2, 0.9))
+        self._venue.exchange.change_close_time(self._venue.tickers[-1], self._stage.now)
+        self._stage.saw("market closed early")
+
+    async def _often(self, name: str, every: float, act: Callable[[], None]) -> None:
+        dice = self._stage.dice(f"every {name}")
+        if name in {"external", "manual", "deposit"}:
+            await asyncio.sleep(_QUIET_OPENING)
+        while self._stage.faulty:
+            await asyncio.sleep(dice.expovariate(1 / every))
+            if self._stage.faulty:
+                act()
