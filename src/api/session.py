@@ -179,7 +179,11 @@ class FeedSession:
             self._board.ask(Refresh("all"))
         if gap.channel in EXTRAS:
             self._on_bad(WHERE, gap.reason)
-        return self.resync(self.watched, gap.reason, ts) if gap.channel in {BOOKS, ""} else ()
+        if gap.channel not in {BOOKS, ""}:
+            return ()
+        # A book that is not vouched for has its snapshot on the way already, and a snapshot is whole: asking
+        # again at every further gap would only breed more messages to lose. ``ask_again`` finds lost ones.
+        return self.resync([ticker for ticker in self.watched if ticker in self._books], gap.reason, ts)
 
     def _apply(self, frame: Frame, ts: Nanos) -> tuple[Event, ...]:
         match frame:

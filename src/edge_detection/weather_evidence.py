@@ -1,9 +1,9 @@
 """Does the model know anything the market does not? The test that must pass before live trading.
 
 The test of docs/METHODS.md 1.6: a logistic regression of each bracket's outcome on the logits of the
-model's and the market's probability, with standard errors clustered by event day. The model has earned its weight
-only when its coefficient's lower 95 % bound is above zero on enough city-days. Pure Python: a few
-thousand rows and three parameters need no numerical library.
+model's and the market's probability, with standard errors clustered by event day. The model has earned
+its weight only when its coefficient's lower 95 % bound is above zero on enough city-days. Pure Python:
+a few thousand rows and three parameters need no numerical library.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -121,6 +124,9 @@ class Metrics:
         self._inbox_depth = Gauge(
             "kalshi_inbox_depth", "Events waiting for the engine", ["lane"], registry=registry
         )
+        self._book_checks = Gauge(
+            "kalshi_book_checks", "Books compared with REST, by verdict", ["verdict"], registry=registry
+        )
         self._build = Gauge(
             "kalshi_build_info", "Version and mode of this process", ["version", "mode"], registry=registry
         )
@@ -153,6 +159,8 @@ class Metrics:
             case Reconciled():
                 self._mismatches.inc(len(record.mismatches))
                 self._reconciled.set(record.ts / SECOND)
+            case Noted(kind="feed_up" | "feed_down" as kind, data=data):
+                self._feed_up.labels(str(data["feed"])).set(kind == "feed_up")
             case PositionChanged() | LedgerOpened() | ControlValue() | Noted():
                 pass  # journal only: AccountMarked carries the sums
 
@@ -160,17 +168,19 @@ class Metrics:
         """A stage of the way from news to order took ``duration`` nanoseconds."""
         self._latency.labels(stage).observe(duration / SECOND)
 
-    def feed(self, name: str, *, up: bool) -> None:
-        """A source is connected, or is not."""
-        self._feed_up.labels(name).set(up)
-
     def count_bad_message(self, source: str, field: str) -> None:
         """A message from outside broke its contract at ``field``."""
         self._bad_messages.labels(source, field).inc()
 
-    def inbox(self, lane: str, depth: int) -> None:
-        """Events waiting in a lane of the inbox."""
-        self._inbox_depth.labels(lane).set(depth)
+    def follow_inbox(self, depth: Callable[[], tuple[int, int]]) -> None:
+        """Read (urgent, market) events waiting whenever the metrics are asked for."""
+        self._inbox_depth.labels("urgent").set_function(lambda: depth()[0])
+        self._inbox_depth.labels("market").set_function(lambda: depth()[1])
+
+    def follow_book_checks(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Read the verdicts of comparing books with REST: "equal", "wrong", "failed"."""
+        for verdict in ("equal", "wrong", "failed"):
+            self._book_checks.labels(verdict).set_function(partial(_one_of, counts, verdict))
 
     def build(self, version: str, mode: str) -> None:
         """What is running."""
@@ -199,3 +209,7 @@ class Metrics:
     def _show_state(self, current: TradingState) -> None:
         for state in TradingState:
             self._state.labels(state.value).set(state is current)
+
+
+def _one_of(counts: Callable[[], Mapping[str, int]], name: str) -> float:
+    return counts()[name]

@@ -15,20 +15,23 @@ from src.alerts.terminal import TerminalNotifier
 from src.api.feed import KalshiFeed
 from src.api.gateway import KalshiGateway
 from src.api.polling import PollingFeed
+from src.api.spot_check import SpotChecker
+from src.api.status_source import StatusSource
 from src.core.actions import Alert, Severity, TradingState
 from src.core.errors import ConfigError, TradingSystemError
 from src.core.events import (
     BookDelta,
     BookInvalid,
     BookSnapshot,
-    ClockOffset,
     Event,
+    Levels,
     MarketLifecycle,
     MarketUpdate,
     PublicTrade,
     VenuePosition,
 )
 from src.core.ports import Clock, OrderGateway
+from src.core.sides import BookSide
 from src.core.stations import station_for_series
 from src.core.units import DAY, DOLLAR_CASH, SECOND, Nanos
 from src.database.store import PostgresStore
@@ -56,6 +59,7 @@ from src.runtime.venue import Venue, origin, reach
 from src.simulator.paper import PaperGateway
 
 MARKET_EVENTS = (BookSnapshot, BookDelta, BookInvalid, PublicTrade, MarketUpdate, MarketLifecycle)
+VERSION = "0.1.0"
 log = structlog.get_logger("app")
 _PAPER_CASH = 1_000 * DOLLAR_CASH
 _WEATHER_MEMORY: Nanos = 500 * DAY
@@ -118,8 +122,10 @@ async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event
             resync=feed.resync if isinstance(feed, KalshiFeed) else _next_poll,
             on_latency=lambda latency: metrics.observe_latency("cause_to_order", latency),
             history=await database.store.weather(venue.clock.now() - _WEATHER_MEMORY),
-            services=[Service("alerts", notifier.run)] if isinstance(notifier, TelegramAlerter) else [],
+            services=_services(venue, engine, feed, notifier, metrics),
         )
+        metrics.build(VERSION, mode.value)
+        metrics.follow_inbox(daemon.inbox.depth)
         status = StatusServer(metrics, lambda: _health(daemon, engine))
         port = await status.start(settings.monitoring.host, settings.monitoring.port)
         stack.push_async_callback(status.stop)
@@ -199,20 +205,13 @@ def _sources(
                 paper.on_market_event(event)
             yield event
 
-    async def offsets() -> AsyncIterator[Event]:
-        while True:
-            offset = venue.client.clock_offset
-            if offset is not None:
-                yield ClockOffset(offset, venue.clock.now())
-            await asyncio.sleep(5.0)
-
-    sources: dict[str, Callable[[], AsyncIterator[Event]]] = {"market": market}
+    # A simulated exchange runs on its own time, so only a real one has an offset worth watching.
+    exchange = StatusSource(venue.client, venue.clock, watches_clock=not venue.simulated)
+    sources: dict[str, Callable[[], AsyncIterator[Event]]] = {"market": market, "exchange": exchange.stream}
     if venue.simulated:
         weather_url = origin(settings.exchange.base_url).replace("http", "ws", 1) + "/sim/v1/weather"
         sources["weather"] = SimulatedWeatherSource(weather_url, venue.clock).stream
     else:
-        # A simulated exchange runs on its own time, so only a real one has an offset worth watching.
-        sources["clock"] = offsets
         sources["weather"] = NwsForecastSource(
             [station_for_series(series) for series in settings.strategies.weather_model.series],
             venue.clock,
@@ -221,6 +220,41 @@ def _sources(
     if paper is not None:
         sources["paper"] = paper.stream
     return sources
+
+
+def _services(
+    venue: Venue,
+    engine: Engine,
+    feed: KalshiFeed | PollingFeed,
+    notifier: TerminalNotifier | TelegramAlerter,
+    metrics: Metrics,
+) -> list[Service]:
+    """What runs beside the sources: alerts, signatures made ahead, books compared with REST."""
+
+    def read_book(ticker: str) -> tuple[Levels, Levels] | None:
+        book = engine.book(ticker)
+        return None if book is None else (tuple(book.levels(BookSide.BID)), tuple(book.levels(BookSide.ASK)))
+
+    services = []
+    if isinstance(notifier, TelegramAlerter):
+        services.append(Service("alerts", notifier.run))
+    if isinstance(feed, KalshiFeed):
+        checker = SpotChecker(
+            venue.client,
+            lambda: [ticker for ticker in engine.markets.markets if engine.book(ticker) is not None],
+            read_book,
+            feed.resync,
+        )
+        metrics.follow_book_checks(
+            lambda: {
+                "equal": checker.checked - checker.divergent,
+                "wrong": checker.divergent,
+                "failed": checker.failed,
+            }
+        )
+        services.append(Service("book check", checker.run))
+        services.append(Service("signatures", venue.client.keep_signature_ready))
+    return services
 
 
 def _health(daemon: Daemon, engine: Engine) -> HealthReport:

@@ -52,6 +52,7 @@ async def reach(settings: Settings, mode: Mode) -> Venue:
         await client.exchange_status()
         if signer is not None:
             await client.limits()
+            await client.endpoint_costs()
             await client.balance()
         clock = await world_clock(settings)
     except FatalError as error:

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from src.core.actions import Noted
 from src.core.errors import ConfigError
 from src.monitoring.health import HealthReport, StatusServer
 from src.monitoring.metrics import Metrics
@@ -52,7 +53,7 @@ async def test_metrics_are_scraped_in_the_form_prometheus_reads(
     server: StatusServer, metrics: Metrics, client: aiohttp.ClientSession
 ) -> None:
     port = await server.start(HOST, 0)
-    metrics.feed("market", up=True)
+    metrics.observe(Noted("feed_up", {"feed": "market"}, 1))
     async with client.get(f"http://{HOST}:{port}/metrics") as response:
         assert response.status == 200
         assert response.headers["Content-Type"].startswith("text/plain; version=")

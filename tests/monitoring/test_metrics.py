@@ -9,6 +9,7 @@ from src.core.actions import (
     ControlValue,
     FillApplied,
     GateResult,
+    Noted,
     OrderChanged,
     OrderStatus,
     Reconciled,
@@ -142,14 +143,17 @@ def test_journal_only_records_change_nothing() -> None:
 
 def test_the_shell_reports_feeds_lanes_bad_messages_and_build() -> None:
     metrics = Metrics()
-    metrics.feed("market", up=True)
-    metrics.feed("weather", up=False)
-    metrics.inbox("urgent", 7)
+    metrics.observe(Noted("feed_up", {"feed": "market"}, 1))
+    metrics.observe(Noted("feed_down", {"feed": "weather", "reason": "gone"}, 1))
+    metrics.follow_inbox(lambda: (7, 11))
+    metrics.follow_book_checks(lambda: {"equal": 3, "wrong": 1, "failed": 0})
     metrics.count_bad_message("kalshi_ws", "yes_price")
     metrics.build("0.1.0", "paper")
     assert value(metrics, "kalshi_feed_up", feed="market") == 1
     assert value(metrics, "kalshi_feed_up", feed="weather") == 0
     assert value(metrics, "kalshi_inbox_depth", lane="urgent") == 7
+    assert value(metrics, "kalshi_inbox_depth", lane="market") == 11
+    assert value(metrics, "kalshi_book_checks", verdict="wrong") == 1
     assert value(metrics, "kalshi_bad_messages_total", source="kalshi_ws", field="yes_price") == 1
     assert value(metrics, "kalshi_build_info", version="0.1.0", mode="paper") == 1
 

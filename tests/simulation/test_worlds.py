@@ -14,7 +14,7 @@ from tests.simulation.soak import regressions, remember
 from tests.simulation.world import run_world
 
 _CHUNK = 10
-_CHUNKS = 16
+_CHUNKS = 40
 
 # Situations that must happen somewhere in any chunk-sized set several times over, or nothing was tested.
 SOMETIMES = (

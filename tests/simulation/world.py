@@ -114,6 +114,8 @@ class World:
                 every = self.stage.plan.takeover_every
                 wait = dice.expovariate(1 / every) if every and self.stage.faulty else None
                 done, _ = await asyncio.wait({task}, timeout=wait)
+                if not done and not self.stage.faulty:
+                    done, _ = await asyncio.wait({task})
                 if not done:
                     # The lock was lost: another instance starts while this one still runs.
                     self.stage.saw("second instance took over")
