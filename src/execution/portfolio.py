@@ -78,6 +78,8 @@ class Portfolio:
     def __init__(self) -> None:
         self.cash: Cash = 0
         self._positions: dict[str, Position] = {}
+        # Asked for on every tick, mark and signal: markets held once must not make that slower for ever.
+        self._open: dict[str, Position] = {}
         self._seen_fills: set[tuple[str, str]] = set()
         self._settled: set[tuple[str, Nanos]] = set()
 
@@ -93,6 +95,7 @@ class Portfolio:
         """Take in a position that existed before the ledger was opened."""
         position = Position(ticker, event_ticker, "external", count, cost, opened_ts=ts)
         self._positions[ticker] = position
+        self._note(position)
         return position
 
     def get(self, ticker: str) -> Position | None:
@@ -105,8 +108,14 @@ class Portfolio:
         return position.count if position else 0
 
     def open_positions(self) -> Iterator[Position]:
-        """Positions that are not flat."""
-        return (position for position in self._positions.values() if position.count)
+        """Positions that are not flat, in the order they were opened."""
+        return iter(self._open.values())
+
+    def _note(self, position: Position) -> None:
+        if position.count:
+            self._open.setdefault(position.ticker, position)
+        else:
+            self._open.pop(position.ticker, None)
 
     def at_risk(self, positions: Iterable[Position] | None = None) -> Cash:
         """Worst-case loss: all-in cost of what is open (no offset between brackets is assumed)."""
@@ -156,6 +165,7 @@ class Portfolio:
             position.cost = 0
             position.closed_pnl = position.realized - position.realized_before
         position.fees += fill.fee
+        self._note(position)
         return position, realized
 
     def settle(self, settlement: Settlement) -> tuple[Position, Cash, Cash]:
@@ -172,4 +182,5 @@ class Portfolio:
         position.realized_before = position.realized
         position.count = 0
         position.cost = 0
+        self._note(position)
         return position, revenue, profit

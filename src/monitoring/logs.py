@@ -37,7 +37,7 @@ _SHAPES = (
     ("ey=", re.compile(r"(?i)(?<=apikey=)[^&\s\"']+")),
 )
 # At INFO these log every request with its address, which for Telegram holds the token.
-_CHATTY = ("httpx", "httpcore", "websockets", "telegram", "tweepy", "aiohttp.access")
+_CHATTY = ("alembic", "httpx", "httpcore", "websockets", "telegram", "tweepy", "aiohttp.access")
 
 
 class Redactor:
