@@ -7,6 +7,7 @@ the fee; the risk gate and every limit apply as to any other strategy. Positions
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 
@@ -98,7 +99,7 @@ class BuyUnder(Nothing):
         return (signal,)
 
 
-class _OncePerEvent(Nothing):
+class _OncePerEvent(Nothing, ABC):
     """Asks ``_choose`` once per event, at the first tick a quarter into its life with a usable choice."""
 
     def __init__(self, name: str) -> None:
@@ -135,8 +136,9 @@ class _OncePerEvent(Nothing):
         self._waiting.discard(event_ticker)
         self._done.add(event_ticker)
 
+    @abstractmethod
     def _choose(self, view: MarketView, event_ticker: str, markets: Sequence[Market]) -> Signal | None:
-        raise NotImplementedError
+        """The one signal for an event, or None while there is nothing to say."""
 
 
 class BuyFavourite(_OncePerEvent):

@@ -41,7 +41,7 @@ from src.simulator.outputs import (
     TradePrinted,
 )
 from src.simulator.paper_records import fill_event, order_update, settlement_event
-from src.simulator.records import NewOrder, VenueOrder
+from src.simulator.records import NewOrder, VenueOrder, order_from
 from src.simulator.refusals import OrderRefused
 
 KEY = "backtest"
@@ -64,18 +64,7 @@ class VenueLink:
     def submit(self, approved: ApprovedOrder, now: Nanos) -> None:
         """Send an approved order."""
         intent = approved.intent
-        request = NewOrder(
-            ticker=intent.ticker,
-            side=intent.side,
-            price=intent.price,
-            count=intent.count,
-            time_in_force=intent.time_in_force,
-            client_order_id=intent.client_order_id,
-            post_only=intent.post_only,
-            reduce_only=intent.reduce_only,
-            expiration_ts=intent.expiration_ts,
-            exchange_index=intent.exchange_index,
-        )
+        request = order_from(intent)
         due = now + self._latency.order + self._latency.bar
         self._agenda.add(due, CALL, partial(self._create, request))
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from src.core.actions import (
-    AccountMarked,
     Alert,
     AuditRecord,
     CancelOrder,
@@ -53,13 +52,13 @@ from src.core.ports import ApprovedOrder, Strategy
 from src.core.signal import Purpose
 from src.core.units import MINUTE, Cash, Count, Nanos
 from src.execution.desk import Desk
-from src.execution.exits import liquidation_value
 from src.execution.ledger import Ledger
 from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
 from src.execution.market_state import MarketState
 from src.execution.orders import LIVE
 from src.execution.risk import Approved
 from src.execution.trading_state import TradingControl
+from src.execution.valuation import Valuation
 
 Action: TypeAlias = Approved | CancelOrder | RequestReport | RequestSnapshot | Alert | AuditRecord
 
@@ -95,12 +94,12 @@ class Engine:
         self.markets = MarketState()
         self.ledger = Ledger(self.markets, policy)
         self.control = TradingControl(limits)
+        self._valuation = Valuation(self.ledger, self.markets)
         self.desk = Desk(self, self.markets, self.ledger, self.control, limits, exits)
         self.clock_offset: Nanos | None = None
         self._now: Nanos = 0
         self._report_pending = False
         self._next_report: Nanos = 0
-        self._last_values: dict[str, Cash] = {}
         self._next_mark: Nanos = 0
         self.stopping = False
 
@@ -175,7 +174,7 @@ class Engine:
 
     def equity(self) -> Cash:
         """Cash plus what the open positions would fetch now (last valid mark where a book is in doubt)."""
-        return self.ledger.portfolio.cash + self._liquidation()
+        return self._valuation.equity()
 
     def withdrawn(self, approved: ApprovedOrder) -> str:
         """Why an approved order must not leave any more; empty when it may. Asked right before sending."""
@@ -312,30 +311,7 @@ class Engine:
         out: list[Action] = [*self.control.mark_equity(self.equity(), self._now)]
         if self.control.state is TradingState.HALTED and not halted:
             out += self._cancel_all()
-        ledger = self.ledger
-        mark = AccountMarked(
-            cash=ledger.portfolio.cash,
-            liquidation=self._liquidation(),
-            at_risk=ledger.portfolio.at_risk() + ledger.orders.reserved(),
-            open_positions=sum(1 for _ in ledger.portfolio.open_positions()),
-            day=self.control.day,
-            day_pnl=self.control.day_pnl,
-            ts=self._now,
-        )
-        return [*out, mark]
-
-    def _liquidation(self) -> Cash:
-        total = 0
-        for position in self.ledger.portfolio.open_positions():
-            book = self.markets.book(position.ticker)
-            if book is not None and book.is_two_sided and not book.is_crossed:
-                value, _ = liquidation_value(
-                    book.bids_for(position.outcome), position.size, self.markets.fees(position.ticker)
-                )
-                self._last_values[position.ticker] = value
-            # Before the first usable book a position is carried at cost: unknown is not worthless.
-            total += self._last_values.get(position.ticker, position.cost)
-        return total
+        return [*out, self._valuation.mark(self.control, self._now)]
 
     # --- helpers -------------------------------------------------------------------------------
 

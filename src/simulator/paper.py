@@ -41,7 +41,7 @@ from src.core.units import Cash, Count, Nanos, Price
 from src.simulator.exchange import Exchange
 from src.simulator.outputs import FillMade, OrderChange, Output
 from src.simulator.paper_records import fill_event, order_update, settlement_event
-from src.simulator.records import NewOrder, Position
+from src.simulator.records import Position, order_from
 from src.simulator.refusals import OrderRefused
 from src.simulator.venue import VenueRules
 from src.simulator.world import CrowdPrint, CrowdQuote, ListEvent
@@ -116,18 +116,7 @@ class PaperGateway:
         """Execute an approved order against the mirrored book."""
         intent, now = approved.intent, self._clock.now()
         self.exchange.advance(now)
-        request = NewOrder(
-            ticker=intent.ticker,
-            side=intent.side,
-            price=intent.price,
-            count=intent.count,
-            time_in_force=intent.time_in_force,
-            client_order_id=intent.client_order_id,
-            post_only=intent.post_only,
-            reduce_only=intent.reduce_only,
-            expiration_ts=intent.expiration_ts,
-            exchange_index=intent.exchange_index,
-        )
+        request = order_from(intent)
         try:
             order = self.exchange.create(_KEY, request)
         except OrderRefused as refused:

@@ -12,7 +12,7 @@ from enum import Enum
 from src.core.events import VenueOrderStatus
 from src.core.fees import FeeAccumulator
 from src.core.sides import BookSide
-from src.core.signal import TimeInForce
+from src.core.signal import OrderIntent, TimeInForce
 from src.core.units import Cash, Count, Nanos, Price
 
 
@@ -40,6 +40,22 @@ class NewOrder:
     cancel_on_pause: bool = False
     exchange_index: int | None = None
     order_group_id: str = ""
+
+
+def order_from(intent: OrderIntent) -> NewOrder:
+    """The order that an intent asks for, for callers in the same process."""
+    return NewOrder(
+        ticker=intent.ticker,
+        side=intent.side,
+        price=intent.price,
+        count=intent.count,
+        time_in_force=intent.time_in_force,
+        client_order_id=intent.client_order_id,
+        post_only=intent.post_only,
+        reduce_only=intent.reduce_only,
+        expiration_ts=intent.expiration_ts,
+        exchange_index=intent.exchange_index,
+    )
 
 
 @dataclass(slots=True, eq=False)

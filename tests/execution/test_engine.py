@@ -376,3 +376,16 @@ def test_only_the_risk_module_can_approve() -> None:
     intent = _enter(engine, strategy).intent
     with pytest.raises(AssertionError, match="only execution"):
         Approved(intent, 0, object())
+
+
+def test_a_mark_of_another_size_is_not_the_value_of_this_one() -> None:
+    """With the book in doubt a position that has grown is carried at cost, not at its old mark."""
+    engine, strategy = b.ready(LOOSE)
+    order = _enter(engine, strategy)
+    engine.handle(b.fill_of(order, 100))
+    engine.handle(Tick(b.NOW + SECOND))
+    engine.handle(b.fill_of(order, 100, trade="t2"))
+    engine.handle(BookInvalid((b.TICKER,), "gap", b.NOW + 2 * SECOND))
+    position = engine.ledger.portfolio.get(b.TICKER)
+    assert position is not None
+    assert engine.equity() == engine.ledger.portfolio.cash + position.cost

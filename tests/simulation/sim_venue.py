@@ -16,7 +16,7 @@ from src.core.units import HOUR, MINUTE, Cash, Nanos
 from src.simulator.exchange import Exchange
 from src.simulator.outputs import FillMade, OrderChange, Output, PositionChange
 from src.simulator.paper_records import fill_event, order_update, settlement_event
-from src.simulator.records import NewOrder, VenueOrder
+from src.simulator.records import NewOrder, VenueOrder, order_from
 from src.simulator.world import ListEvent
 from tests.simulation.stage import START, Stage
 
@@ -52,18 +52,7 @@ class SimVenue:
     def create(self, intent: OrderIntent) -> VenueOrder:
         """Our order arrives. Raises ``OrderRefused``."""
         self.advance()
-        request = NewOrder(
-            ticker=intent.ticker,
-            side=intent.side,
-            price=intent.price,
-            count=intent.count,
-            time_in_force=intent.time_in_force,
-            client_order_id=intent.client_order_id,
-            post_only=intent.post_only,
-            reduce_only=intent.reduce_only,
-            expiration_ts=intent.expiration_ts,
-            exchange_index=intent.exchange_index,
-        )
+        request = order_from(intent)
         order = self.exchange.create(KEY, request)
         self.stage.trace(f"venue: order {intent.client_order_id[:8]} {order.status.value} {order.filled}")
         return order

@@ -1,0 +1,55 @@
+"""What the account is worth now: cash plus what the open positions would fetch on the bids, after fees."""
+
+from __future__ import annotations
+
+from src.core.actions import AccountMarked
+from src.core.units import Cash, Count, Nanos
+from src.execution.exits import liquidation_value
+from src.execution.ledger import Ledger
+from src.execution.market_state import MarketState
+from src.execution.trading_state import TradingControl
+
+
+class Valuation:
+    """Marks the open positions; a book in doubt leaves its last mark standing."""
+
+    def __init__(self, ledger: Ledger, markets: MarketState) -> None:
+        self._ledger = ledger
+        self._markets = markets
+        self._last: dict[str, tuple[Count, Cash]] = {}
+
+    def liquidation(self) -> Cash:
+        """What selling every open position into the bids now would bring, after fees."""
+        return sum(self._value(ticker) for ticker in self._tickers())
+
+    def equity(self) -> Cash:
+        """Cash plus liquidation value."""
+        return self._ledger.portfolio.cash + self.liquidation()
+
+    def mark(self, control: TradingControl, now: Nanos) -> AccountMarked:
+        """The account as a record."""
+        portfolio = self._ledger.portfolio
+        return AccountMarked(
+            cash=portfolio.cash,
+            liquidation=self.liquidation(),
+            at_risk=portfolio.at_risk() + self._ledger.orders.reserved(),
+            open_positions=len(self._tickers()),
+            day=control.day,
+            day_pnl=control.day_pnl,
+            ts=now,
+        )
+
+    def _tickers(self) -> tuple[str, ...]:
+        return tuple(position.ticker for position in self._ledger.portfolio.open_positions())
+
+    def _value(self, ticker: str) -> Cash:
+        position, book = self._ledger.portfolio.get(ticker), self._markets.book(ticker)
+        if position is None:
+            return 0
+        if book is not None and book.is_two_sided and not book.is_crossed:
+            fees = self._markets.fees(ticker)
+            value, _ = liquidation_value(book.bids_for(position.outcome), position.size, fees)
+            self._last[ticker] = (position.count, value)
+        count, value = self._last.get(ticker, (0, 0))
+        # Without a mark of just this position it is carried at cost: unknown is not worthless.
+        return value if count == position.count else position.cost
