@@ -177,14 +177,6 @@ def _unfit_combinations(settings: Settings) -> list[str]:
         problems.append(
             f"{absent}: is missing; alerts need token and chat (or alerts.telegram.enabled: false)"
         )
-    news = settings.news_monitoring
-    for source, enabled, name, value in (
-        ("twitter", news.twitter.enabled, "TWITTER_BEARER_TOKEN", secrets.twitter_bearer_token),
-        ("newsapi", news.newsapi.enabled, "NEWSAPI_KEY", secrets.newsapi_key),
-        ("alphavantage", news.alphavantage.enabled, "ALPHAVANTAGE_KEY", secrets.alphavantage_key),
-    ):
-        if news.enabled and enabled and value is None:
-            problems.append(f"{name}: is missing; news_monitoring.{source}.enabled needs it")
     return problems
 
 

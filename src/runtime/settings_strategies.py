@@ -122,10 +122,17 @@ class RssSettings(NewsSourceSettings):
 
 
 class NewsMonitoringSettings(Section):
-    """News sources. Their keys come from the environment."""
+    """News sources. Their keys come from the environment. Accepted so that files stay valid; not read yet."""
 
-    enabled: bool = Field(default=False, description="whether any news source is read")
+    enabled: bool = Field(default=False, description="must be false in this version")
     twitter: NewsSourceSettings = NewsSourceSettings()
     newsapi: MeteredNewsSourceSettings = MeteredNewsSourceSettings()
     alphavantage: MeteredNewsSourceSettings = MeteredNewsSourceSettings()
     rss: RssSettings = RssSettings()
+
+    @field_validator("enabled")
+    @classmethod
+    def _is_not_here(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("must be false: this version reads no news")
+        return value

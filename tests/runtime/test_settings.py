@@ -184,6 +184,7 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         ("alerts: {telegram: {enabled: perhaps}}", "must be 'auto' or must be true or false, got 'perhaps'"),
         ("monitoring: {port: 65536}", "must be at least 0 and at most 65535, got 65536"),
         ("logging: {level: LOUD}", "logging.level"),
+        ("news_monitoring: {enabled: true}", "this version reads no news"),
         ("news_monitoring: {rss: {enabled: true}}", "needs at least one address in feeds"),
         ("secrets: {kalshi_api_key: hunter2}", "belong in the environment"),
     ],

@@ -68,10 +68,6 @@ def test_an_unusable_private_key_is_refused_without_showing_it(raw: str) -> None
             {"KATS__ALERTS__TELEGRAM__ENABLED": "true"},
             "TELEGRAM_BOT_TOKEN, TELEGRAM_CHAT_ID: is missing",
         ),
-        (
-            {"KATS__NEWS_MONITORING__ENABLED": "true", "KATS__NEWS_MONITORING__NEWSAPI__ENABLED": "true"},
-            "NEWSAPI_KEY: is missing",
-        ),
     ],
 )
 def test_half_of_a_pair_is_refused(env: dict[str, str], named: str) -> None:
