@@ -10,6 +10,7 @@ from src.api import schema
 from src.api.calls import in_pieces
 from src.api.client import KalshiClient
 from src.api.convert import to_market
+from src.api.decoding import UNREADABLE
 from src.api.errors import HTTP_NOT_FOUND
 from src.api.following import OnBad
 from src.core.errors import DefiniteError, WireError
@@ -83,7 +84,7 @@ class MarketCatalogue:
     def _event_ticker(self, raw: msgspec.Raw) -> str:
         try:
             return msgspec.json.decode(raw, type=schema.MarketEvent).event_ticker
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self._on_bad(WHERE, "market.event_ticker")
             return ""
 

@@ -11,13 +11,16 @@ from src.core.errors import WireError
 
 T = TypeVar("T")
 
+# What ``msgspec`` raises for bytes that are not what they should be: bad JSON or a wrong field, bytes that
+# are not UTF-8, and JSON nested so deep that reading on would exhaust the stack.
+UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 _WRONG = re.compile(r"Expected `(?P<expected>[^`]+)`, got `(?P<got>[^`]+)`")
 _AT = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 
 
-def wire_error(error: msgspec.DecodeError, where: str) -> WireError:
-    """``WireError`` for what ``msgspec`` found; its field is ``where`` plus the path inside the message."""
+def wire_error(error: Exception, where: str) -> WireError:
+    """``WireError`` for one of ``UNREADABLE``; its field is ``where`` plus the path inside the message."""
     text = str(error)
     at = _AT.search(text)
     path = [where, at["path"]] if at and at["path"] else [where]
@@ -32,5 +35,5 @@ def decode(body: bytes | msgspec.Raw, kind: type[T], where: str) -> T:
     """Decode JSON ``body`` as ``kind``. Raises ``WireError`` naming the offending field."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise wire_error(error, where) from None

@@ -12,6 +12,7 @@ from enum import Enum
 
 import msgspec
 
+from src.api.decoding import UNREADABLE
 from src.core.errors import DefiniteError, FatalError, RetryableError, UnknownOutcomeError, VenueError
 
 ORDER_EXISTS = "order_already_exists"
@@ -94,7 +95,7 @@ def parse_error_body(body: bytes) -> ErrorBody | None:
     """Parse ``{"error":{..}}``, ``{code,message}``, ``{"msg":..}`` or ``{"error":".."}``; else None."""
     try:
         document = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     if not isinstance(document, dict):
         return None

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from src.api.decoding import wire_error
+from src.api.decoding import UNREADABLE, wire_error
 from src.api.frames_extra import OrderGroupFrame, PositionFrame, TickerFrame
 from src.api.schema import Level, Side
 from src.core.errors import WireError
@@ -283,14 +283,14 @@ def decode_frame(raw: bytes | str) -> Frame:
     """Decode one message. Never raises for its content."""
     try:
         return _DECODER.decode(raw)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         return _second_look(raw, wire_error(error, WHERE))
 
 
 def _second_look(raw: bytes | str, error: WireError) -> UnknownFrame | MalformedFrame:
     try:
         document: Any = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         document = None
     if not isinstance(document, dict):
         return MalformedFrame("", None, None, "", error)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
 from src.api import wire_ws
 from src.api.commands import (
     BOOKS,
@@ -21,6 +19,7 @@ from src.api.commands import (
     TRADES,
     CommandQueue,
 )
+from src.api.decoding import decode
 from src.api.extras import OnMessage
 from src.api.following import Board, OnBad, Refresh
 from src.api.frames import (
@@ -254,8 +253,8 @@ class FeedSession:
     def _listed(self, frame: OkFrame, ts: Nanos) -> tuple[Event, ...]:
         """The answer to a probe: what is live here must be live there."""
         try:
-            listed = msgspec.json.decode(frame.msg, type=list[ListedSubscription])
-        except msgspec.DecodeError:
+            listed = decode(frame.msg, list[ListedSubscription], WHERE)
+        except WireError:
             return ()  # an answer is an answer
         events: tuple[Event, ...] = ()
         for channel in self.subscriptions.missing_from(each.sid for each in listed):

@@ -1,4 +1,4 @@
-"""The commands that fetch and keep market data: ``record`` and ``download``."""
+"""The commands about market data: ``record``, ``replay`` and ``download``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from src.runtime.settings import Settings
 Run = Callable[[Coroutine[Any, Any, int]], NoReturn]
 ReadSettings = Callable[[Path, Path | None], Settings]
 _Format = Literal["parquet", "csv"]
+_Prices = Literal["no-leg", "yes-leg"]
 _Minutes = Literal[1, 60, 1440]
 
 
 def register(app: typer.Typer, run: Run, read_settings: ReadSettings, default_config: Path) -> None:
-    """Add both commands to ``app``. ``run`` runs a coroutine to its exit code."""
+    """Add the commands to ``app``. ``run`` runs a coroutine to its exit code."""
 
     @app.command()
     def record(
@@ -39,6 +40,28 @@ def register(app: typer.Typer, run: Run, read_settings: ReadSettings, default_co
         settings = read_settings(config, exchange)
         names = _series(series) or list(settings.strategies.weather_model.series)
         run(record_command(settings, out, names, hours, Console()))
+
+    @app.command()
+    def replay(
+        files: Annotated[
+            list[Path],
+            typer.Argument(help="Recordings (files or their folder), or files of one JSON frame a line."),
+        ],
+        prices: Annotated[
+            str | None,
+            typer.Option(
+                help="Leg the NO side is priced in: no-leg or yes-leg. Default: yes-leg for recordings of "
+                "`record`, no-leg for JSON lines."
+            ),
+        ] = None,
+        json_out: Annotated[
+            Path | None, typer.Option("--json", help="Write the whole report there as JSON.")
+        ] = None,
+    ) -> None:
+        """Check recorded streams: what they hold, gaps, negative levels, crossed books, final tops."""
+        from src.runtime.replay import replay_command
+
+        raise SystemExit(replay_command(files, _prices(prices), json_out, Console()))
 
     @app.command()
     def download(
@@ -73,6 +96,15 @@ def _table_format(text: str) -> _Format:
         if text == known:
             return known  # type: ignore[no-any-return]
     raise ConfigError(f"--format: {text!r} must be parquet or csv")
+
+
+def _prices(text: str | None) -> _Prices | None:
+    if text is None:
+        return None
+    for known in get_args(_Prices):
+        if text == known:
+            return known  # type: ignore[no-any-return]
+    raise ConfigError(f"--prices: {text!r} must be no-leg or yes-leg")
 
 
 def _minutes(number: int | None) -> _Minutes | None:

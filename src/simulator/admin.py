@@ -21,7 +21,7 @@ from src.core.errors import ConfigError
 from src.simulator.answers import json_answer
 from src.simulator.faults import FaultPlan, parse_rules
 from src.simulator.faults_observations import Observations
-from src.simulator.wire_errors import bad_request, nested
+from src.simulator.wire_errors import UNREADABLE, bad_request, nested
 
 FAULTS_PATH = "/sim/v1/faults"
 OBSERVATIONS_PATH = "/sim/v1/observations"
@@ -59,7 +59,7 @@ class AdminApi:
             body: Any = msgspec.json.decode(await request.read())
             raw = body["rules"] if isinstance(body, Mapping) and set(body) == {"rules"} else [body]
             rules = parse_rules(raw, "faults")
-        except (msgspec.DecodeError, ConfigError) as error:
+        except (*UNREADABLE, ConfigError) as error:
             raise bad_request(str(error)) from None
         for rule in rules:
             self._plan.add(rule)

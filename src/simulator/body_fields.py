@@ -9,7 +9,7 @@ import msgspec
 
 from src.core.errors import WireError
 from src.core.units import SECOND, Count, Nanos, Price, parse_count, parse_price
-from src.simulator.wire_errors import bad_request, nested
+from src.simulator.wire_errors import UNREADABLE, bad_request, nested
 
 E = TypeVar("E", bound=Enum)
 _LONGEST_CLIENT_ID = 64
@@ -27,7 +27,7 @@ class Body:
         """A request's body; ``kind`` names it in errors. An empty one has no fields."""
         try:
             fields = msgspec.json.decode(raw) if raw else {}
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise bad_request(f"invalid JSON: {error}") from None
         if not isinstance(fields, dict):
             raise bad_request("expected a JSON object")
@@ -45,8 +45,10 @@ class Body:
         return [Body(each, kind) for each in values]
 
     def text(self, name: str, *, optional: bool = False) -> str:
-        """A string; empty when it is optional and absent."""
-        value = self._fields.get(name, "")
+        """A string; empty when it is optional and absent, or null, which Kalshi reads as absent."""
+        value = self._fields.get(name)
+        if value is None:
+            value = ""
         if not isinstance(value, str):
             kind = "number" if type(value) in (int, float) else "value"
             raise bad_request(
@@ -64,8 +66,10 @@ class Body:
         return value
 
     def flag(self, name: str) -> bool:
-        """A boolean, False when absent."""
-        value = self._fields.get(name, False)
+        """A boolean, False when absent or null."""
+        value = self._fields.get(name)
+        if value is None:
+            return False
         if not isinstance(value, bool):
             raise bad_request(f"{name}: expected a boolean")
         return value

@@ -23,7 +23,7 @@ from src.simulator.faults_orders import OrderFaults
 from src.simulator.faults_reset import reset_connection
 from src.simulator.faults_ws import FaultySockets
 from src.simulator.rest_orders import parse_new_order
-from src.simulator.wire_errors import ApiError
+from src.simulator.wire_errors import UNREADABLE, ApiError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _HALF = 2
@@ -185,7 +185,7 @@ async def _facts(request: web.Request, path: str) -> RequestFacts:
 def _tickers_in(raw: bytes) -> set[str]:
     try:
         body: Any = msgspec.json.decode(raw) if raw else None
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return set()
     parts = body.get("orders", [body]) if isinstance(body, dict) else []
     found = (

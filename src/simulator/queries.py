@@ -20,6 +20,7 @@ class Numbered(Protocol):
 
 
 T = TypeVar("T", bound=Numbered)
+_MOST_CURSOR_DIGITS = 20
 
 
 class Query:
@@ -109,4 +110,6 @@ def _decode(cursor: str) -> int | None:
         kind, _, number = base64.urlsafe_b64decode(cursor.encode()).decode().partition(":")
     except (binascii.Error, UnicodeError):
         return None
-    return int(number) if kind == "after" and number.isdecimal() else None
+    # A cursor of ours has few digits; Python refuses to convert thousands of them.
+    is_ours = kind == "after" and number.isdecimal() and len(number) <= _MOST_CURSOR_DIGITS
+    return int(number) if is_ours else None

@@ -11,6 +11,8 @@ from enum import Enum
 
 import msgspec
 
+from src.simulator.wire_errors import UNREADABLE
+
 DEFAULT_COST = 10
 # (method, path after /trade-api/v2 with a parameter as ``:name``) -> tokens; a batch pays per item.
 ENDPOINT_COSTS: Mapping[tuple[str, str], int] = {
@@ -20,6 +22,8 @@ ENDPOINT_COSTS: Mapping[tuple[str, str], int] = {
     ("GET", "/portfolio/orders/:order_id"): 2,
 }
 _WRITES = ("/portfolio/events/orders", "/portfolio/order_groups")
+# A number too long for a shard is refused later; Python would not even convert thousands of digits.
+_MOST_SHARD_DIGITS = 9
 _BATCH = "/portfolio/events/orders/batched"
 _NOT_AN_ORDER_ID = frozenset({"batched", "queue_positions"})
 
@@ -88,20 +92,20 @@ def _items(body: bytes) -> int:
     """Items of a batch; a body that does not decode is refused later and costs as one."""
     try:
         return len(msgspec.json.decode(body, type=_Batch).orders)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return 1
 
 
 def _named_shard(query: Mapping[str, str], body: bytes) -> int:
     """The shard a single write names: only those from 1 on have buckets of their own."""
     named = query.get("exchange_index", "")
-    if named.isdecimal():
+    if named.isdecimal() and len(named) <= _MOST_SHARD_DIGITS:
         return int(named)
     if b"exchange_index" not in body:
         return 0
     try:
         return max(msgspec.json.decode(body, type=_Routed).exchange_index, 0)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return 0
 
 

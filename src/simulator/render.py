@@ -129,6 +129,8 @@ def market(exchange: Exchange, state: MarketState) -> Json:
         "volume_24h_fp": format_count(day_volume),
         "open_interest_fp": format_count(exchange.open_interest(described.ticker)),
         "notional_value_dollars": format_price(DOLLAR_PRICE),
+        # Gone from Kalshi's description in October 2026, yet clients in use refuse a market without it.
+        "liquidity_dollars": format_price(0),
         "result": described.result,
         "settlement_bounds_type": "default",
         "expiration_value": described.expiration_value,
@@ -199,15 +201,17 @@ def no_price(yes_price: Price) -> str:
 
 
 def trade(made: Trade) -> Json:
-    """``Trade``."""
+    """``Trade``; ``taker_side`` is the deprecated form of the outcome."""
+    outcome = outcome_of(made.taker_side)
     return {
         "trade_id": made.trade_id,
         "ticker": made.ticker,
         "count_fp": format_count(made.count),
         "yes_price_dollars": format_price(made.price),
         "no_price_dollars": no_price(made.price),
-        "taker_outcome_side": outcome_of(made.taker_side),
+        "taker_outcome_side": outcome,
         "taker_book_side": made.taker_side.value,
+        "taker_side": outcome,
         "created_time": rfc3339(made.ts),
         "is_block_trade": False,
     }

@@ -28,13 +28,15 @@ def order(held: VenueOrder) -> Json:
     """``Order``."""
     request = held.request
     expires = request.expiration_ts
+    outcome = outcome_of(held.side)
     return {
         "order_id": held.order_id,
         "user_id": held.user_id,
         "client_order_id": held.client_order_id,
         "ticker": held.ticker,
-        "outcome_side": outcome_of(held.side),
+        "outcome_side": outcome,
         "book_side": held.side.value,
+        **_deprecated_direction(outcome),
         "type": "limit",
         "status": held.status.value,
         "yes_price_dollars": format_price(held.price),
@@ -57,16 +59,23 @@ def order(held: VenueOrder) -> Json:
     }
 
 
+def _deprecated_direction(outcome: str) -> Json:
+    """The outcome as older clients read it: whatever is done, is the buying of one of the two."""
+    return {"side": outcome, "action": "buy"}
+
+
 def fill(made: VenueFill) -> Json:
     """``Fill`` (REST fills carry no client order id)."""
+    outcome = outcome_of(made.side)
     return {
         "fill_id": made.trade_id,
         "trade_id": made.trade_id,
         "order_id": made.order_id,
         "ticker": made.ticker,
         "market_ticker": made.ticker,
-        "outcome_side": outcome_of(made.side),
+        "outcome_side": outcome,
         "book_side": made.side.value,
+        **_deprecated_direction(outcome),
         "count_fp": format_count(made.count),
         "yes_price_dollars": format_price(made.price),
         "no_price_dollars": no_price(made.price),
@@ -153,6 +162,16 @@ def balance(exchange: Exchange, account: AccountRecords, shard: int | None) -> J
         "balance_breakdown": [
             {"exchange_index": index, "balance": format_cash(each)} for index, each in cash.items()
         ],
+    }
+
+
+def subaccount_balances(exchange: Exchange, account: AccountRecords) -> Json:
+    """``GetSubaccountBalancesResponse``: the primary account's, shard by shard."""
+    return {
+        "subaccount_balances": [
+            {"subaccount_number": 0, **each, "updated_ts": account.updated_ts // SECOND}
+            for each in balance(exchange, account, None)["balance_breakdown"]
+        ]
     }
 
 

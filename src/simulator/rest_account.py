@@ -42,6 +42,7 @@ class AccountApi:
             web.get(f"{API}/account/limits", self._account_limits),
             web.get(f"{API}/account/endpoint_costs", self._endpoint_costs),
             web.get(f"{API}/portfolio/balance", self._balance),
+            web.get(f"{API}/portfolio/subaccounts/balances", self._subaccount_balances),
             web.get(f"{API}/portfolio/positions", self._positions),
             web.get(f"{API}/portfolio/fills", self._fills),
             web.get(f"{API}/portfolio/orders", self._orders),
@@ -77,6 +78,9 @@ class AccountApi:
     async def _balance(self, request: web.Request) -> web.Response:
         shard = _shard(Query(request.query))
         return json_answer(render_account.balance(self._exchange, self._account(request), shard))
+
+    async def _subaccount_balances(self, request: web.Request) -> web.Response:
+        return json_answer(render_account.subaccount_balances(self._exchange, self._account(request)))
 
     async def _positions(self, request: web.Request) -> web.Response:
         query = Query(request.query)

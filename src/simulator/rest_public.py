@@ -50,6 +50,7 @@ class PublicApi:
             web.get(f"{API}/series", self._series_list),
             web.get(f"{API}/series/{{ticker}}", self._series),
             web.get(f"{API}/events", self._events),
+            web.get(f"{API}/events/multivariate", self._combos),
             web.get(f"{API}/events/{{ticker}}", self._event),
             web.get(f"{API}/markets", self._markets),
             web.get(f"{API}/markets/orderbooks", self._orderbooks),
@@ -89,6 +90,9 @@ class PublicApi:
         nest = query.flag("with_nested_markets")
         rendered = [render.event(self._exchange, each, with_markets=nest) for each in events]
         return json_answer({"events": rendered, "cursor": cursor})
+
+    async def _combos(self, request: web.Request) -> web.Response:
+        return json_answer({"events": [], "cursor": ""})
 
     async def _event(self, request: web.Request) -> web.Response:
         state = self._exchange.events.get(request.match_info["ticker"])

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from src.core.errors import TradingSystemError
 from src.simulator.refusals import OrderRefused
+
+# What ``msgspec`` raises for bytes that are not JSON of the form asked for, not UTF-8, or nested too deep.
+UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 class ApiError(TradingSystemError):

@@ -10,6 +10,7 @@ from src.core.errors import TradingSystemError
 from src.simulator import ws_messages
 from src.simulator.exchange import Exchange
 from src.simulator.render import Json, millis
+from src.simulator.wire_errors import UNREADABLE
 from src.simulator.ws_connection import CHANNELS, UNFILTERED, Connection, Subscription
 
 CANNOT_PROCESS, PARAMS_REQUIRED, CHANNELS_REQUIRED, SIDS_REQUIRED, UNKNOWN_COMMAND = 1, 2, 3, 4, 5
@@ -204,7 +205,7 @@ class Commands:
 def _decoded(text: str) -> Json:
     try:
         command: Any = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise CommandError(CANNOT_PROCESS, "Unable to process message") from None
     if not isinstance(command, dict):
         raise CommandError(CANNOT_PROCESS, "Unable to process message")

@@ -1,0 +1,81 @@
+"""What clients written by others need of the wire: deprecated fields they insist on, nulls they send."""
+
+from __future__ import annotations
+
+import pytest
+
+from src.core.units import HOUR
+
+from .conftest import EVENT, T0, Serve
+from .test_wire_rest import quoted_world
+
+NULLS = {
+    "client_order_id": None,
+    "expiration_time": None,
+    "post_only": None,
+    "reduce_only": None,
+    "cancel_order_on_pause": None,
+    "subaccount": None,
+    "order_group_id": None,
+    "exchange_index": None,
+}
+
+
+@pytest.mark.parametrize(("side", "price", "outcome"), [("bid", "0.4400", "yes"), ("ask", "0.4200", "no")])
+async def test_orders_fills_and_trades_carry_the_deprecated_direction_too(
+    serve: Serve, side: str, price: str, outcome: str
+) -> None:
+    """Kalshi's description still has these fields, and clients refuse records without them."""
+    client = (await serve(quoted_world())).client
+    order_id = (await client.create(side=side, price=price, count="3.00")).json()["order_id"]
+    order = (await client.get(f"/portfolio/orders/{order_id}"))["order"]
+    assert (order["outcome_side"], order["side"], order["action"]) == (outcome, outcome, "buy")
+    [fill] = (await client.get("/portfolio/fills"))["fills"]
+    assert (fill["outcome_side"], fill["side"], fill["action"]) == (outcome, outcome, "buy")
+    [trade] = (await client.get("/markets/trades"))["trades"]
+    assert (trade["taker_outcome_side"], trade["taker_side"]) == (outcome, outcome)
+
+
+async def test_markets_carry_the_liquidity_that_clients_still_require(serve: Serve) -> None:
+    """As Kalshi sent it in the end: always zero."""
+    client = (await serve(quoted_world())).client
+    event = await client.get(f"/events/{EVENT}?with_nested_markets=true")
+    listed = (await client.get("/markets"))["markets"] + event["event"]["markets"]
+    assert len(listed) == 4
+    assert {market["liquidity_dollars"] for market in listed} == {"0.0000"}
+
+
+async def test_optional_fields_of_an_order_may_be_null(serve: Serve) -> None:
+    """A null is read as absent: clients that send every field they know are served."""
+    client = (await serve()).client
+    created = await client.create(**NULLS)
+    assert created.status_code == 201, created.text
+    order = (await client.get(f"/portfolio/orders/{created.json()['order_id']}"))["order"]
+    assert (order["client_order_id"], order["order_group_id"], order["expiration_time"]) == ("", None, None)
+    assert order["cancel_order_on_pause"] is False
+    path = f"/portfolio/events/orders/{order['order_id']}/decrease"
+    body = {"reduce_to": "4", "reduce_by": None, "market_ticker": None, "exchange_index": None}
+    decreased = await client.call("POST", path, body)
+    assert (decreased.status_code, decreased.json()["remaining_count"]) == (200, "4.00")
+
+
+async def test_a_required_field_that_is_null_is_missed_by_name(serve: Serve) -> None:
+    client = (await serve()).client
+    refused = await client.create(ticker=None)
+    assert (refused.status_code, refused.json()["details"]) == (400, "ticker is required")
+
+
+async def test_there_are_no_combos_rather_than_no_such_listing(serve: Serve) -> None:
+    client = (await serve()).client
+    assert await client.get("/events/multivariate?limit=200") == {"events": [], "cursor": ""}
+
+
+async def test_the_primary_subaccount_has_the_accounts_cash(serve: Serve) -> None:
+    served = await serve(quoted_world())
+    await served.client.create(price="0.4400", count="3.00")
+    served.service.driver.step_until(T0 + HOUR)
+    whole = await served.client.get("/portfolio/balance")
+    [listed] = (await served.client.get("/portfolio/subaccounts/balances"))["subaccount_balances"]
+    assert (listed["subaccount_number"], listed["exchange_index"]) == (0, 0)
+    assert listed["balance"] == whole["balance_dollars"]
+    assert listed["updated_ts"] == whole["updated_ts"] > 0
