@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from src.core.actions import CancelOrder, RequestReport, RequestSnapshot
-from src.core.errors import VenueError
+from src.core.errors import VenueError, WireError
 from src.core.events import Event, OrderRejected, ReportFailed
 from src.core.ports import ApprovedOrder, Clock, OrderGateway, Store
 
@@ -91,7 +91,9 @@ class Executor:
     async def _report(self, request: RequestReport) -> None:
         try:
             outcome: Event = await self._gateway.report(request.since)
-        except VenueError as error:
+        except (VenueError, WireError) as error:
+            # Records that cannot be read in full, malformed ones included, leave the exposure unknown:
+            # entries stop once the last good report is too old, exits and cancels go on.
             outcome = ReportFailed(str(error), self._clock.now())
         self._deliver(outcome)
 

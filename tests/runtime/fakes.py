@@ -67,6 +67,7 @@ class ScriptedGateway:
         self.cancelled: list[str] = []
         self.reports = 0
         self.hold: asyncio.Event | None = None
+        self.broken: Exception | None = None
 
     async def submit(self, approved: ApprovedOrder) -> Answer:
         """Answer once."""
@@ -85,6 +86,8 @@ class ScriptedGateway:
     async def report(self, since: Nanos) -> AccountReport:
         """An empty account with a thousand dollars."""
         self.asked.append("report")
+        if self.broken is not None:
+            raise self.broken
         self.reports += 1
         return AccountReport((), (), (), (), 1_000 * DOLLAR_CASH, self._now, self._now, self._now)
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 import tests.execution.builders as b
+from src.core.errors import WireError
 from src.core.events import FeedUp, MarketUpdate, OrderAccepted, OrderRejected, OrderUnknown, Tick
 from src.core.ports import ApprovedOrder
 from src.execution.engine import Engine
@@ -144,3 +145,14 @@ async def test_an_unknown_outcome_asks_the_records_and_warns() -> None:
         await rig.until(lambda: rig.daemon.is_quiet and rig.gateway.reports > before)
         assert [order.status.value for order in rig.engine.ledger.orders] == ["unknown"]
         assert any(alert.key == "order_unknown" for alert in rig.notifier.alerts)
+
+
+async def test_malformed_records_are_unknown_exposure_not_the_end_of_the_process() -> None:
+    """A field the exchange broke fails the report, is told, and the daemon lives on to cancel and exit."""
+    async with _running(_rejected) as (rig, task):
+        rig.gateway.broken = WireError("balance_dollars", None, "a decimal string")
+        rig.daemon.inject(FeedUp("market", b.NOW))
+        await rig.until(lambda: any(alert.key == "report_failed" for alert in rig.notifier.alerts))
+        assert not task.done()
+        told = next(alert.text for alert in rig.notifier.alerts if alert.key == "report_failed")
+        assert "balance_dollars" in told
