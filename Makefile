@@ -37,7 +37,7 @@ check: .venv/dev.stamp lock-check ## every check there is: style, types, archite
 
 lock: ## choose the newest versions again and write both lock files (needs uv)
 	$(LOCK) --upgrade pyproject.toml -o requirements.lock
-	$(LOCK) --upgrade --extra dev --extra bench --constraint requirements.lock pyproject.toml -o requirements-dev.lock
+	$(LOCK) --upgrade --extra dev --extra bench --extra cluster --constraint requirements.lock pyproject.toml -o requirements-dev.lock
 
 lock-check:
 	@! grep -nE '://|@ file' requirements.lock requirements-dev.lock || { echo "lock files must hold no address"; exit 1; }

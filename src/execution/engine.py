@@ -51,7 +51,8 @@ from src.core.market import Market
 from src.core.ports import ApprovedOrder, Strategy
 from src.core.signal import Purpose
 from src.core.units import MINUTE, Cash, Count, Nanos
-from src.execution.desk import Desk
+from src.execution.entry_desk import EntryDesk
+from src.execution.exit_desk import ExitDesk
 from src.execution.ledger import Ledger
 from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
 from src.execution.market_state import MarketState
@@ -95,7 +96,8 @@ class Engine:
         self.ledger = Ledger(self.markets, policy)
         self.control = TradingControl(limits)
         self._valuation = Valuation(self.ledger, self.markets)
-        self.desk = Desk(self, self.markets, self.ledger, self.control, limits, exits)
+        self.exit_desk = ExitDesk(self, self.markets, self.ledger, self.control, limits, exits)
+        self.entry_desk = EntryDesk(self, self.markets, self.ledger, self.control, limits, self.exit_desk)
         self.clock_offset: Nanos | None = None
         self._now: Nanos = 0
         self._report_pending = False
@@ -149,7 +151,8 @@ class Engine:
             if order.intent.purpose is Purpose.ENTRY and not order.external
         ]
         self.control.restore(stored.values, entries)
-        self.desk.restore(stored)
+        self.entry_desk.restore(stored)
+        self.exit_desk.restore(stored)
         state: TradingState = TradingState.RECONCILING
         who, why, until = "system", "start", None
         if stored.state is TradingState.HALTED or (
@@ -167,7 +170,7 @@ class Engine:
         if isinstance(event, _STRATEGY_EVENTS):
             for strategy in self._strategies:
                 for signal in strategy.on_event(self, event):
-                    out += self.desk.consider(signal)
+                    out += self.entry_desk.consider(signal)
         if isinstance(event, Tick):
             out += self._on_tick()
         return self._one_report_at_a_time(out)
@@ -241,7 +244,7 @@ class Engine:
                 out.append(Alert(Severity.WARNING, "report_failed", text, self._now))
         for ticker, pnl in ledger.closed:
             out += self.control.on_closed(pnl, self._now)
-            self.desk.position_closed(ticker)
+            self.exit_desk.position_closed(ticker)
         ledger.closed.clear()
         return out
 
@@ -290,7 +293,7 @@ class Engine:
                 state = TradingState.ACTIVE if known else TradingState.RECONCILING
                 return [*control.set_state(state, who, why, self._now)]
             case CommandKind.FLATTEN:
-                self.desk.flatten_all()
+                self.exit_desk.flatten_all()
         return []
 
     # --- time ----------------------------------------------------------------------------------
@@ -298,7 +301,7 @@ class Engine:
     def _on_tick(self) -> list[Action]:
         out: list[Action] = [*self.control.on_time(self._now)]
         if self.ledger.report_ts is not None:
-            out += self.desk.exits()
+            out += self.exit_desk.exits()
         if self._now >= self._next_report or self.ledger.overdue(self._now):
             out += self._ask("periodic")
         if self._now >= self._next_mark and self.ledger.report_ts is not None:

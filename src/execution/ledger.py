@@ -35,6 +35,7 @@ from src.execution.limits import ReconcilePolicy
 from src.execution.market_state import MarketState
 from src.execution.orders import Order, OrderRegister
 from src.execution.portfolio import Portfolio
+from src.execution.risk import Approved
 
 Output: TypeAlias = list[AuditRecord | Alert | RequestReport]
 CENT_CASH: Cash = CENT_PRICE * 100
@@ -104,6 +105,16 @@ class Ledger:
         self.portfolio.adjust_cash(self.external_cash)
 
     # --- single events -------------------------------------------------------------------------
+
+    def open_order(self, approved: Approved, now: Nanos) -> Approved:
+        """Record an approved order as PENDING_NEW before it leaves; returns it, as the action to carry out.
+
+        The executor commits the row, then sends.
+        """
+        order = self.orders.open_new(approved, self._markets.fees(approved.intent.ticker), now)
+        if order.status is not OrderStatus.PENDING_NEW:
+            raise AssertionError("a new order starts as PENDING_NEW")
+        return approved
 
     def accepted(self, event: OrderAccepted) -> Output:
         """The venue holds our order."""

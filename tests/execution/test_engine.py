@@ -217,7 +217,7 @@ def test_no_order_is_priced_from_what_is_in_doubt(doubt: object, gate: str) -> N
 def test_every_configured_limit_refuses_by_name(limits: RiskLimits, gate: str) -> None:
     """A limit set to nothing lets nothing through, and says which one it was."""
     engine, strategy = b.ready()
-    engine.desk._limits = limits
+    engine.entry_desk._limits = limits
     engine.control._limits = limits
     assert _gate(_say(engine, strategy)) == gate
 

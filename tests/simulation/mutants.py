@@ -13,9 +13,10 @@ from src.core.ports import ApprovedOrder
 from src.core.sides import BookSide
 from src.core.units import DOLLAR_PRICE, Nanos
 from src.execution import exits, portfolio, reconcile
-from src.execution.desk import Desk
 from src.execution.engine import Engine
+from src.execution.entry_desk import EntryDesk
 from src.execution.executor import Executor
+from src.execution.exit_desk import ExitDesk
 from src.execution.ledger import Ledger
 from src.execution.market_state import MarketState
 from src.execution.orders import LIVE, OrderRegister
@@ -99,7 +100,7 @@ def _unsent_judged_absent() -> list[Patch]:
 
 
 def _signal_memory_lost() -> list[Patch]:
-    return [(Desk, "restore", lambda self, stored: None)]
+    return [(EntryDesk, "restore", lambda self, stored: None)]
 
 
 def _reserve_released_on_unknown() -> list[Patch]:
@@ -156,12 +157,12 @@ def _crashed_intents_never_sent() -> list[Patch]:
 
 
 def _halt_blocks_exits() -> list[Patch]:
-    original = Desk.exits
+    original = ExitDesk.exits
 
-    def exits_of(self: Desk) -> Any:
+    def exits_of(self: ExitDesk) -> Any:
         return [] if self._control.state is TradingState.HALTED else original(self)
 
-    return [(Desk, "exits", exits_of)]
+    return [(ExitDesk, "exits", exits_of)]
 
 
 def _settlement_pays_twice() -> list[Patch]:

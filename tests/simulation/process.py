@@ -141,7 +141,7 @@ class Process:
 
     def _let_entries_rest(self) -> None:
         """Some entries rest, so that the engine's handling of resting orders is driven too."""
-        dice, make = self.stage.dice("gtc"), self.engine.desk._entry
+        dice, make = self.stage.dice("gtc"), self.engine.entry_desk._entry
 
         def entry(*args: object) -> OrderIntent:
             intent: OrderIntent = make(*args)  # type: ignore[arg-type]
@@ -149,7 +149,7 @@ class Process:
                 return replace(intent, time_in_force=TimeInForce.GOOD_TILL_CANCELED)
             return intent
 
-        self.engine.desk._entry = entry  # type: ignore[method-assign, assignment]
+        self.engine.entry_desk._entry = entry  # type: ignore[method-assign, assignment]
 
 
 class StorePort:
