@@ -312,16 +312,22 @@ class CommandKind(Enum):
     HALT = "halt"
     CLEAR_HALT = "clear_halt"
     FLATTEN = "flatten"
+    STRATEGY_OFF = "strategy_off"
+    STRATEGY_ON = "strategy_on"
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A person's order to the system; ``who`` and ``why`` are stored with the state."""
+    """A person's order to the system; ``who`` and ``why`` are stored with the state.
+
+    ``target`` names the strategy of STRATEGY_OFF and STRATEGY_ON; the others have none.
+    """
 
     kind: CommandKind
     who: str
     why: str
     ts_recv: Nanos
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
