@@ -210,6 +210,16 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandAnswered:
+    """A command from the table was carried out or refused; stored together with what it changed."""
+
+    command_id: int
+    done: bool
+    answer: str
+    ts: Nanos
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerOpened:
     """Cash and trading day the ledger starts from, learned from the first good account report."""
 
@@ -271,5 +281,6 @@ AuditRecord: TypeAlias = (
     | Reconciled
     | LedgerOpened
     | ControlValue
+    | CommandAnswered
     | Noted
 )

@@ -320,7 +320,8 @@ class CommandKind(Enum):
 class Command:
     """A person's order to the system; ``who`` and ``why`` are stored with the state.
 
-    ``target`` names the strategy of STRATEGY_OFF and STRATEGY_ON; the others have none.
+    ``target`` names the strategy of STRATEGY_OFF and STRATEGY_ON; the others have none. ``command_id`` is
+    its row in the table of commands, which wants an answer; 0 for one that came another way.
     """
 
     kind: CommandKind
@@ -328,6 +329,15 @@ class Command:
     why: str
     ts_recv: Nanos
     target: str = ""
+    command_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KillSwitch:
+    """What the kill switch says now: why it is tripped, or empty. Tripped halts; only a person clears it."""
+
+    reason: str
+    ts_recv: Nanos
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,5 +391,5 @@ AccountEvent: TypeAlias = (
     | ReportFailed
 )
 WeatherEvent: TypeAlias = ForecastUpdate | DailyMaximum | ObservationUpdate
-ControlEvent: TypeAlias = Command | FeedDown | FeedUp | ClockOffset | ExchangeStatus | Tick | Shutdown
+ControlEvent: TypeAlias = Command | KillSwitch | FeedDown | FeedUp | ClockOffset | ExchangeStatus | Tick | Shutdown
 Event: TypeAlias = MarketData | AccountEvent | WeatherEvent | ControlEvent

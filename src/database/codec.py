@@ -18,6 +18,7 @@ import msgspec
 from src.core.actions import (
     AccountMarked,
     AuditRecord,
+    CommandAnswered,
     ControlValue,
     FillApplied,
     LedgerOpened,
@@ -43,6 +44,7 @@ RECORD_TYPES: tuple[type[AuditRecord], ...] = (
     Reconciled,
     LedgerOpened,
     ControlValue,
+    CommandAnswered,
     Noted,
 )
 

@@ -28,6 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from src.core.actions import OrderStatus, TradingState
+from src.core.events import CommandKind
 from src.core.sides import BookSide, Outcome
 from src.core.signal import Purpose, TimeInForce
 
@@ -38,6 +39,17 @@ LIVE_STATUSES = (
     OrderStatus.PENDING_CANCEL,
     OrderStatus.UNKNOWN,
 )
+
+
+
+class CommandStatus(Enum):
+    """What became of a command from outside."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
 
 Key = Annotated[str, mapped_column(Text, primary_key=True)]
 KeyNs = Annotated[int, mapped_column(BigInteger, primary_key=True)]
@@ -64,6 +76,7 @@ class Base(DeclarativeBase):
         float: Float(53),
         str: Text,
         dict[str, Any]: JSONB,
+        list[Any]: JSONB,
     }
 
 
@@ -272,6 +285,54 @@ class ControlRow(Base):
     why: Mapped[str]
     until_ns: Mapped[int | None]
     updated_ns: Mapped[int]
+
+
+class CommandRow(Base):
+    """A person's command to the daemon, from whatever channel; times are the database server's own."""
+
+    __tablename__ = "commands"
+    __table_args__ = (
+        _known("kind", CommandKind),
+        _known("status", CommandStatus),
+        Index("ix_commands_waiting", "id", postgresql_where=text("status = 'waiting'")),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    kind: Mapped[str]
+    target: Mapped[str]
+    channel: Mapped[str]
+    who: Mapped[str]
+    why: Mapped[str]
+    created_ns: Mapped[int]
+    status: Mapped[str]
+    answer: Mapped[str]
+    answered_ns: Mapped[int | None]
+
+
+class StrategyAnswerRow(Base):
+    """What a strategy last said about an event: why it is silent, or that it gave a signal."""
+
+    __tablename__ = "strategy_answers"
+
+    strategy: Mapped[Key]
+    event_ticker: Mapped[Key]
+    answer: Mapped[str]
+    since_ns: Mapped[int]
+
+
+class TieOutRow(Base):
+    """A comparison of fills, positions and balance; ``differences`` is empty when all three agree."""
+
+    __tablename__ = "tie_outs"
+
+    ts_ns: Mapped[KeyNs]
+    day: Mapped[str]
+    differences: Mapped[list[Any]]
+    fills: Mapped[int]
+    positions: Mapped[int]
+    cash_e6: Mapped[int | None]
+    balance_e6: Mapped[int | None]
+    external_e6: Mapped[int]
 
 
 class ForecastRow(Base):

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from src.core.actions import (
     AccountMarked,
     AuditRecord,
+    CommandAnswered,
     ControlValue,
     FillApplied,
     LedgerOpened,
@@ -26,6 +27,7 @@ from src.core.signal import OrderIntent
 from src.core.units import Cash, Count, Nanos
 from src.database import statements
 from src.database.codec import encode, kind_of
+from src.database.models import CommandStatus
 from src.database.statements import Statement
 
 Row: TypeAlias = dict[str, Any]
@@ -272,6 +274,9 @@ def table_writes(record: AuditRecord) -> Iterator[tuple[Statement, Row]]:
             if key in RESERVED_KEYS:
                 raise ValueError(f"control value {key!r}: this key is the store's own")
             yield statements.CONTROL, control_row(key, value, ts)
+        case CommandAnswered(command_id, done, answer):
+            status = CommandStatus.DONE if done else CommandStatus.REFUSED
+            yield statements.ANSWER, {"id": command_id, "status": status.value, "answer": answer}
         case Reconciled() | Noted():
             return
 

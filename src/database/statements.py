@@ -106,6 +106,14 @@ FORECAST = _keep_first(ForecastRow)
 DAILY_MAXIMUM = _keep_first(DailyMaximumRow)
 JOURNAL = _compile(_bound(JournalRow))
 
+# A command is answered once: one that was withdrawn or answered meanwhile stays as it is.
+ANSWER = Statement(
+    "UPDATE commands SET status = $2, answer = $3, "
+    "answered_ns = (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint "
+    "WHERE id = $1 AND status = 'waiting'",
+    ("id", "status", "answer"),
+)
+
 # The share lock makes a new owner's ``TAKE_FENCE`` wait for our commit, so that it reads what we wrote.
 HOLD_FENCE = f"SELECT value FROM control_state WHERE key = '{FENCE}' FOR SHARE"
 TAKE_FENCE = (

@@ -9,6 +9,7 @@ from src.core.actions import (
     Alert,
     AuditRecord,
     CancelOrder,
+    CommandAnswered,
     Noted,
     OrderStatus,
     RequestReport,
@@ -34,6 +35,7 @@ from src.core.events import (
     FeedUp,
     Fill,
     ForecastUpdate,
+    KillSwitch,
     LifecycleKind,
     MarketLifecycle,
     MarketUpdate,
@@ -51,6 +53,7 @@ from src.core.market import Market
 from src.core.ports import ApprovedOrder, Strategy
 from src.core.signal import Purpose
 from src.core.units import MINUTE, Cash, Count, Nanos
+from src.execution import commands
 from src.execution.entry_desk import EntryDesk
 from src.execution.exit_desk import ExitDesk
 from src.execution.ledger import Ledger
@@ -99,6 +102,8 @@ class Engine:
         self.exit_desk = ExitDesk(self, self.markets, self.ledger, self.control, limits, exits)
         self.entry_desk = EntryDesk(self, self.markets, self.ledger, self.control, limits, self.exit_desk)
         self.clock_offset: Nanos | None = None
+        # Why the kill switch is tripped, as last seen; a halt is not cleared while it is.
+        self.kill_reason = ""
         self._now: Nanos = 0
         self._report_pending = False
         self._next_report: Nanos = 0
@@ -209,7 +214,9 @@ class Engine:
             case ClockOffset():
                 self.clock_offset = event.offset
             case Command():
-                return self._command(event)
+                return self._answered(event)
+            case KillSwitch():
+                return self._kill_switch(event)
             case Shutdown():
                 self.stopping = True
                 return self._cancel_all()
@@ -279,21 +286,50 @@ class Engine:
         # Private messages carry no sequence: after a reconnect only the records tell what was missed.
         return [*out, *self._ask("reconnect")] if event.feed == "market" else out
 
+    def _kill_switch(self, event: KillSwitch) -> list[Action]:
+        self.kill_reason = event.reason
+        if not event.reason:
+            note = Noted("kill_switch_reset", {"state": self.control.state.value}, self._now)
+            return [note]  # only a person clears the halt it left
+        return self._halt("kill switch", event.reason)
+
+    def _halt(self, who: str, why: str) -> list[Action]:
+        """Halt unless halted already: the first reason is the one a person needs to see."""
+        out: list[Action] = []
+        if self.control.state is not TradingState.HALTED:
+            out += self.control.set_state(TradingState.HALTED, who, why, self._now)
+        return [*out, *self._cancel_all()]
+
+    def _answered(self, command: Command) -> list[Action]:
+        """Carry a command out, or say why not; the answer is stored together with what it changed."""
+        names = {strategy.name for strategy in self._strategies}
+        refused = commands.refusal(command, self.control, names, self.kill_reason)
+        out: list[Action] = [] if refused else self._command(command)
+        if command.command_id:
+            open_positions = sum(1 for _ in self.ledger.portfolio.open_positions())
+            answer = refused or commands.answer(command, self.control, open_positions)
+            out.append(CommandAnswered(command.command_id, not refused, answer, self._now))
+        return out
+
     def _command(self, command: Command) -> list[Action]:
         control, who, why = self.control, command.who, command.why
         match command.kind:
             case CommandKind.HALT:
-                return [*control.set_state(TradingState.HALTED, who, why, self._now), *self._cancel_all()]
+                return self._halt(who, why)
             case CommandKind.CLEAR_HALT:
-                return [*control.clear_halt(who, why, self._now), *self._ask("halt cleared")]
+                out = [*control.clear_halt(who, why, self._now), *self.exit_desk.end_flatten(self._now)]
+                return [*out, *self._ask("halt cleared")]
             case CommandKind.PAUSE:
                 return [*control.set_state(TradingState.REDUCING, who, why, self._now)]
-            case CommandKind.RESUME if control.state is TradingState.REDUCING:
+            case CommandKind.RESUME:
                 known = self.ledger.report_ts is not None
                 state = TradingState.ACTIVE if known else TradingState.RECONCILING
-                return [*control.set_state(state, who, why, self._now)]
+                out = [*control.set_state(state, who, why, self._now)]
+                return [*out, *self.exit_desk.end_flatten(self._now)]
             case CommandKind.FLATTEN:
-                self.exit_desk.flatten_all()
+                # What was left must not be bought again on the next signal.
+                out = [*control.set_state(TradingState.REDUCING, who, f"flatten: {why}", self._now)]
+                return [*out, *self.exit_desk.flatten_all(self._now), *self._cancel_all()]
         return []
 
     # --- time ----------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, TypeAlias
 
-from src.core.actions import Alert, AuditRecord, Severity, StoredState, TradingState
+from src.core.actions import Alert, AuditRecord, ControlValue, Severity, StoredState, TradingState
 from src.core.book import OrderBook
 from src.core.sides import Outcome, to_book
 from src.core.signal import OrderIntent, Purpose, TimeInForce, make_client_order_id, make_signal_id
@@ -20,6 +20,7 @@ from src.execution.trading_state import TradingControl
 
 Output: TypeAlias = list[Approved | Alert | AuditRecord]
 _EXIT_RETRY: Nanos = 5 * SECOND
+_FLATTEN = "flatten"
 
 
 class ExitHost(Protocol):
@@ -59,7 +60,8 @@ class ExitDesk:
         self.stopped_out: set[tuple[str, Outcome]] = set()
 
     def restore(self, stored: StoredState) -> None:
-        """Attempts go on counting and stops stay remembered after a restart."""
+        """Attempts go on counting, stops and a flatten stay remembered after a restart."""
+        self._flatten = stored.values.get(_FLATTEN) == "on"
         for row in stored.orders:
             intent = row.intent
             if intent.purpose is not Purpose.EXIT:
@@ -73,9 +75,17 @@ class ExitDesk:
                 left = Outcome.NO if intent.side.sign > 0 else Outcome.YES
                 self.stopped_out.add((intent.event_ticker, left))
 
-    def flatten_all(self) -> None:
-        """Leave every open position from the next tick on."""
+    def flatten_all(self, now: Nanos) -> Output:
+        """Leave every open position from the next tick on, until ``end_flatten``."""
         self._flatten = True
+        return [ControlValue(_FLATTEN, "on", now)]
+
+    def end_flatten(self, now: Nanos) -> Output:
+        """A person lets positions be held again."""
+        if not self._flatten:
+            return []
+        self._flatten = False
+        return [ControlValue(_FLATTEN, "off", now)]
 
     def position_closed(self, ticker: str) -> None:
         """Forget what was remembered about a position's stop."""

@@ -160,6 +160,7 @@ class Daemon:
 
     def dispatch(self, actions: Sequence[Action], came_in: Nanos) -> None:
         """Carry out what the engine asked for, in order."""
+        records: list[AuditRecord] = []
         for action in actions:
             match action:
                 case Approved():
@@ -174,9 +175,11 @@ class Daemon:
                 case Alert():
                     self._notifier.send(action)
                 case _:
-                    self.writer.put(action)
+                    records.append(action)
                     for reader in self._readers:
                         reader.observe(action)
+        if records:
+            self.writer.put(records)
 
     def _sent(self, approved: ApprovedOrder) -> None:
         came_in = self._cause_ns.pop(approved.intent.client_order_id, None)

@@ -7,6 +7,7 @@ and start-up rebuilds from them, but trading on without a journal is not an opti
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 
 from src.core.actions import AuditRecord
@@ -22,7 +23,9 @@ class StoreWriter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._records: list[AuditRecord] = []
+        # What one event caused stays together: it is written in one transaction, or not at all.
+        self._groups: deque[Sequence[AuditRecord]] = deque()
+        self._queued = 0
         self._weather: list[ForecastUpdate | DailyMaximum] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -31,12 +34,13 @@ class StoreWriter:
     @property
     def waiting(self) -> int:
         """Records not yet written."""
-        return len(self._records) + len(self._weather)
+        return self._queued + len(self._weather)
 
-    def put(self, record: AuditRecord) -> None:
-        """Queue a record. Raises when the store has fallen hopelessly behind."""
+    def put(self, records: Sequence[AuditRecord]) -> None:
+        """Queue what one event caused. Raises when the store has fallen hopelessly behind."""
         self._check_room()
-        self._records.append(record)
+        self._groups.append(records)
+        self._queued += len(records)
         self._signal()
 
     def put_weather(self, item: ForecastUpdate | DailyMaximum) -> None:
@@ -50,11 +54,18 @@ class StoreWriter:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._records or self._weather:
+            while self._groups or self._weather:
                 weather, self._weather = self._weather[:_BATCH], self._weather[_BATCH:]
-                records, self._records = self._records[:_BATCH], self._records[_BATCH:]
-                await self._write(weather, records)
+                await self._write(weather, self._batch())
             self._idle.set()
+
+    def _batch(self) -> list[AuditRecord]:
+        """Whole groups, in order, up to about ``_BATCH`` records."""
+        records: list[AuditRecord] = []
+        while self._groups and len(records) < _BATCH:
+            records += self._groups.popleft()
+        self._queued -= len(records)
+        return records
 
     async def flushed(self) -> None:
         """Wait until everything queued so far is in the store."""

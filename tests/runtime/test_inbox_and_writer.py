@@ -60,7 +60,7 @@ async def test_records_are_written_in_order_and_flushed_means_stored() -> None:
     task = asyncio.create_task(writer.run())
     try:
         for number in range(5_000):
-            writer.put(Noted("n", {"number": number}, number))
+            writer.put([Noted("n", {"number": number}, number)])
         await asyncio.wait_for(writer.flushed(), 5)
         assert [record.ts for record in store.records if isinstance(record, Noted)] == list(range(5_000))
         assert writer.waiting == 0
