@@ -34,9 +34,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_commands")),
     )
-    op.create_index(
-        "ix_commands_waiting", "commands", ["id"], postgresql_where=sa.text("status = 'waiting'")
-    )
+    op.create_index("ix_commands_waiting", "commands", ["id"], postgresql_where=sa.text("status = 'waiting'"))
     op.create_table(
         "strategy_answers",
         sa.Column("strategy", sa.Text(), nullable=False),

@@ -391,5 +391,7 @@ AccountEvent: TypeAlias = (
     | ReportFailed
 )
 WeatherEvent: TypeAlias = ForecastUpdate | DailyMaximum | ObservationUpdate
-ControlEvent: TypeAlias = Command | KillSwitch | FeedDown | FeedUp | ClockOffset | ExchangeStatus | Tick | Shutdown
+ControlEvent: TypeAlias = (
+    Command | KillSwitch | FeedDown | FeedUp | ClockOffset | ExchangeStatus | Tick | Shutdown
+)
 Event: TypeAlias = MarketData | AccountEvent | WeatherEvent | ControlEvent

@@ -77,11 +77,18 @@ async def connect(url: str, schema: str) -> asyncpg.Connection[Any]:
         raise ConfigError(_explain(parsed, error)) from None
 
 
+def application_name(schema: str) -> str:
+    """What PostgreSQL shows our connections to ``schema`` as."""
+    return f"kalshi-trading:{schema}"
+
+
 def _settings(schema: str) -> dict[str, str]:
     return {
         "search_path": schema,
-        "application_name": f"kalshi-trading:{schema}",
+        "application_name": application_name(schema),
         "timezone": "UTC",
+        # A process that froze inside a transaction must not keep its successor from the fence.
+        "idle_in_transaction_session_timeout": "10s",
         # A client whose machine died must lose its locks within half a minute, not after two hours.
         "tcp_keepalives_idle": "15",
         "tcp_keepalives_interval": "5",

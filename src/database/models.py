@@ -41,7 +41,6 @@ LIVE_STATUSES = (
 )
 
 
-
 class CommandStatus(Enum):
     """What became of a command from outside."""
 

@@ -32,6 +32,8 @@ from src.database.models import (
 )
 
 FENCE = "fence"
+HEARTBEAT = "heartbeat"
+_CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000000)::bigint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ JOURNAL = _compile(_bound(JournalRow))
 # A command is answered once: one that was withdrawn or answered meanwhile stays as it is.
 ANSWER = Statement(
     "UPDATE commands SET status = $2, answer = $3, "
-    "answered_ns = (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint "
+    f"answered_ns = {_CLOCK} "
     "WHERE id = $1 AND status = 'waiting'",
     ("id", "status", "answer"),
 )
@@ -118,6 +120,14 @@ ANSWER = Statement(
 HOLD_FENCE = f"SELECT value FROM control_state WHERE key = '{FENCE}' FOR SHARE"
 TAKE_FENCE = (
     "UPDATE control_state SET value = (value::bigint + 1)::text, "
-    "updated_ns = (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint "
-    f"WHERE key = '{FENCE}' RETURNING value"
+    f"updated_ns = {_CLOCK} WHERE key = '{FENCE}' RETURNING value"
+)
+# A row of its own: the fence's is share-locked by every order on its way.
+FIRST_BEAT = (
+    "INSERT INTO control_state (key, value, who, why, updated_ns) "
+    f"VALUES ('{HEARTBEAT}', $1, $2, '', {_CLOCK}) ON CONFLICT (key) DO UPDATE "
+    "SET value = excluded.value, who = excluded.who, updated_ns = excluded.updated_ns"
+)
+BEAT = (
+    f"UPDATE control_state SET updated_ns = {_CLOCK} WHERE key = '{HEARTBEAT}' AND value = $1 RETURNING value"
 )

@@ -24,9 +24,11 @@ from src.core.errors import ConfigError
 from src.core.events import DailyMaximum, ForecastUpdate
 from src.core.ports import ApprovedOrder
 from src.core.units import Nanos
-from src.database import migrate, readers, statements
-from src.database.connection import connect, create_engine
+from src.database import leadership, migrate, readers, statements
+from src.database.commands import CommandTable
+from src.database.connection import application_name, connect, create_engine
 from src.database.errors import DatabaseUnavailable, DuplicateOrder, FencedOut
+from src.database.leadership import Leadership
 from src.database.ledger import Ledger
 from src.database.readers import JournalEntry
 from src.database.rows import control_row, forecast_row, journal_row, maximum_row, order_row, table_writes
@@ -34,14 +36,6 @@ from src.database.statements import FENCE, Statement
 
 LOCK_WAIT_MS = 2_000
 _TAKEN_OVER = "another instance has taken over this database: this one writes and sends nothing more"
-# PostgreSQL shows a lock of one 64-bit key as its two halves, with objsubid 1.
-_IS_LOCKED = """
-SELECT EXISTS (
-    SELECT FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND objsubid = 1
-      AND (classid::bigint << 32 | objid::bigint) = hashtextextended($1, 0)
-)
-"""
 _OUTAGES = (
     OSError,
     TimeoutError,
@@ -67,6 +61,8 @@ class PostgresStore:
         self._fence = fence
         self._orders = _Link(url, schema)
         self._records = _Link(url, schema)
+        self._beats = _Link(url, schema)
+        self.commands = CommandTable(engine)
         self._lock_name = ""
         self._lock_holder: asyncpg.Connection[Any] | None = None
 
@@ -90,6 +86,7 @@ class PostgresStore:
         """Close every connection; the lock goes with its own."""
         await self._orders.close()
         await self._records.close()
+        await self._beats.close()
         if self._lock_holder is not None:
             await self._lock_holder.close()
         await self._engine.dispose()
@@ -99,19 +96,48 @@ class PostgresStore:
 
         Waits ``LOCK_WAIT_MS`` for a predecessor that is just going. Raises ``ConfigError`` if one stays.
         """
-        self._lock_name = name
-        self._lock_holder = await self._take_lock()
-        if self._lock_holder is None:
+        fence = await self.try_lock(name)
+        if fence is None:
             raise ConfigError(
-                f"another instance is running with this database (schema {self._schema!r}): stop it first"
+                f"another instance is running with this database (schema {self._schema!r}): stop it first, "
+                "or start this one with --standby to take over when it ends"
             )
-        self._fence = await self._lock_holder.fetchval(statements.TAKE_FENCE)
-        return int(self._fence)
+        return fence
+
+    async def try_lock(self, name: str, who: str = "") -> int | None:
+        """Like ``lock``, but None when another keeps it. ``who`` is shown to those who ask who leads."""
+        self._lock_name = name
+        holder = await self._take_lock()
+        if holder is None:
+            return None
+        try:
+            async with holder.transaction():
+                fence: str = await holder.fetchval(statements.TAKE_FENCE)
+                await holder.execute(statements.FIRST_BEAT, fence, who)
+        except BaseException:
+            await holder.close()
+            raise
+        self._lock_holder, self._fence = holder, fence
+        return int(fence)
 
     async def is_locked(self, name: str) -> bool:
         """Whether an instance holds this schema's lock ``name`` now, that is, whether one is running."""
-        async with self._records.use() as connection:
-            return bool(await connection.fetchval(_IS_LOCKED, f"{self._schema}:{name}"))
+        return (await self.leadership(name)).is_held
+
+    async def leadership(self, name: str) -> Leadership:
+        """Who holds this schema's lock ``name``, and how lively it is."""
+        return await leadership.look(self._engine, f"{self._schema}:{name}")
+
+    async def displace(self, name: str, after_s: float) -> int:
+        """End the connections of a holder of ``name`` that has been silent for ``after_s`` seconds."""
+        lock = f"{self._schema}:{name}"
+        return await leadership.displace(self._engine, lock, application_name(self._schema), after_s)
+
+    async def beat(self) -> None:
+        """Show that this instance lives. Raises ``FencedOut`` once another has taken over."""
+        async with self._beats.use() as connection:
+            if await connection.fetchval(statements.BEAT, self._fence) is None:
+                raise FencedOut(_TAKEN_OVER)
 
     async def put_intent(self, approved: ApprovedOrder) -> None:
         """Commit the order's row (PENDING_NEW) before it is sent.

@@ -9,9 +9,7 @@ from src.core.events import Command, CommandKind
 from src.execution.trading_state import TradingControl
 
 
-def refusal(
-    command: Command, control: TradingControl, strategies: Collection[str], kill_reason: str
-) -> str:
+def refusal(command: Command, control: TradingControl, strategies: Collection[str], kill_reason: str) -> str:
     """Why a command is not carried out, with the next step; empty when it is."""
     state = control.state
     standing = f"{state.value.upper()} by {control.who}: {control.why}"

@@ -15,6 +15,9 @@ from src.core.events import Event, OrderRejected, ReportFailed
 from src.core.ports import ApprovedOrder, Clock, OrderGateway, Store
 
 OnSent = Callable[[ApprovedOrder], None]
+# From the start of an order's commit to its sending. A process that was frozen in between may have been
+# replaced, and its successor judges an order absent once the reconciliation's grace (10 s) is over.
+MAX_COMMIT_TO_SEND_S = 5.0
 
 
 class Executor:
@@ -30,6 +33,7 @@ class Executor:
         on_failure: Callable[[BaseException], None],
         resync: Callable[[Sequence[str], str], Awaitable[None]],
         withdrawn: Callable[[ApprovedOrder], str],
+        monotonic: Callable[[], float],
     ) -> None:
         self._gateway = gateway
         self._store = store
@@ -39,6 +43,7 @@ class Executor:
         self._on_failure = on_failure
         self._resync = resync
         self._withdrawn = withdrawn
+        self._monotonic = monotonic
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -68,6 +73,7 @@ class Executor:
             await asyncio.wait(tuple(self._tasks))
 
     async def _submit(self, approved: ApprovedOrder) -> None:
+        began = self._monotonic()
         try:
             await self._store.put_intent(approved)
         except Exception as error:  # the store's failure is fatal, but the order provably never left
@@ -77,13 +83,19 @@ class Executor:
             )
             raise
         # The commit may have taken long, and a halt does not wait for it.
-        if reason := self._withdrawn(approved):
+        if reason := self._too_late(began) or self._withdrawn(approved):
             self._deliver(
                 OrderRejected(approved.intent.client_order_id, "withdrawn", reason, self._clock.now())
             )
             return
         self._on_sent(approved)
         self._deliver(await self._gateway.submit(approved))
+
+    def _too_late(self, began: float) -> str:
+        took = self._monotonic() - began
+        if took <= MAX_COMMIT_TO_SEND_S:
+            return ""
+        return f"{took:.1f} s went by since its commit began; another instance may have judged it by now"
 
     async def _cancel(self, order: CancelOrder) -> None:
         self._deliver(await self._gateway.cancel(order))

@@ -42,15 +42,19 @@ from src.monitoring.metrics import Metrics
 from src.monitors.noaa import NwsForecastSource
 from src.monitors.simulated_weather import SimulatedWeatherSource
 from src.runtime.assemble import (
-    DAEMON_LOCK,
+    PROJECT,
     at_world_speed,
     build_engine,
+    kill_switch_of,
     ledger_schema,
     open_database,
     policy_at_world_speed,
     risk_limits,
 )
+from src.runtime.command_source import CommandSource
 from src.runtime.daemon import Daemon
+from src.runtime.leadership import keep_beating, lead, unless_stopped
+from src.runtime.operator import operator
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
 from src.runtime.stop_signals import on_stop_signal
@@ -66,14 +70,16 @@ _WEATHER_MEMORY: Nanos = 500 * DAY
 _HUNG_AFTER: Nanos = 30 * SECOND
 
 
-async def run_daemon(settings: Settings, mode: Mode, root: Path) -> int:
+async def run_daemon(settings: Settings, mode: Mode, root: Path, *, standby: bool = False) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. Raises ``ConfigError`` for what the user can mend.
+
+    ``standby``: wait for an instance that runs already to end or fall silent, then take over.
 
     The first signal, however early it comes, starts the staged stop. A second one ends everything at
     once, with exit code 1: the next start then reads at the exchange what became of the orders.
     """
     stop = asyncio.Event()
-    work = asyncio.create_task(_serve(settings, mode, root, stop), name="run")
+    work = asyncio.create_task(_serve(settings, mode, root, stop, standby=standby), name="run")
 
     def on_signal() -> None:
         if stop.is_set():
@@ -89,13 +95,19 @@ async def run_daemon(settings: Settings, mode: Mode, root: Path) -> int:
     return 0
 
 
-async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event) -> None:
+async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event, *, standby: bool) -> None:
     async with AsyncExitStack() as stack:
         venue = await reach(settings, mode)
         stack.push_async_callback(venue.client.aclose)
         database = await open_database(settings, ledger_schema(settings, mode), root)
         stack.push_async_callback(database.close)
-        fence = await database.store.lock(DAEMON_LOCK)
+        leading = lead(
+            database.store, operator(), standby=standby, takeover_s=settings.operations.takeover_seconds
+        )
+        fence = await unless_stopped(leading, stop)
+        if fence is None:
+            log.info("stopped", state="standing by")
+            return
         log.info("database", where=database.described, fence=fence)
         metrics = Metrics()
         engine = build_engine(
@@ -111,6 +123,7 @@ async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event
         # A market we hold is followed whatever became of it: its settlement may still be to come.
         await feed.watch((await database.store.ledger()).counts)
         sources = _sources(settings, venue, feed, paper)
+        sources["commands"] = CommandSource(database.store.commands, venue.clock).stream
         daemon = Daemon(
             engine=engine,
             clock=venue.clock,
@@ -122,7 +135,11 @@ async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event
             resync=feed.resync if isinstance(feed, KalshiFeed) else _next_poll,
             on_latency=lambda latency: metrics.observe_latency("cause_to_order", latency),
             history=await database.store.weather(venue.clock.now() - _WEATHER_MEMORY),
-            services=_services(venue, engine, feed, notifier, metrics),
+            services=[
+                *_services(venue, engine, feed, notifier, metrics),
+                Service("heartbeat", lambda: keep_beating(database.store), core=True),
+            ],
+            kill_switch=kill_switch_of(settings, PROJECT).look,
         )
         metrics.build(VERSION, mode.value)
         metrics.follow_inbox(daemon.inbox.depth)

@@ -16,6 +16,7 @@ from src.edge_detection.weather_estimator import EstimatorConfig
 from src.edge_detection.weather_model import WeatherModel
 from src.execution.engine import Engine
 from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
+from src.runtime.kill_switch import KillSwitch
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
 from src.runtime.settings_models import usd_to_cash
@@ -23,6 +24,14 @@ from src.runtime.settings_venues import Environment
 
 # The name of the database lock that the one daemon of a ledger holds.
 DAEMON_LOCK = "daemon"
+# Where this program lives, whatever folder it is started in.
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def kill_switch_of(settings: Settings, project: Path) -> KillSwitch:
+    """The configured kill switch; a relative path begins at the project's folder."""
+    operations = settings.operations
+    return KillSwitch(project / operations.kill_file, start_halted=operations.start_halted)
 
 
 def risk_limits(settings: Settings) -> RiskLimits:

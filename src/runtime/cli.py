@@ -14,7 +14,7 @@ from rich.console import Console
 
 from src.core.errors import ConfigError, TradingSystemError, WireError
 from src.core.units import parse_cash
-from src.runtime import data_commands
+from src.runtime import data_commands, operate_commands
 from src.runtime.settings import Settings, load_settings
 from src.runtime.settings_mode import resolve_mode
 
@@ -100,6 +100,12 @@ def run(
             help="Ready file of `simulate`: trade against that simulated exchange, with its key.",
         ),
     ] = None,
+    standby: Annotated[
+        bool,
+        typer.Option(
+            "--standby", help="Wait while another instance runs; take over when it ends or falls silent."
+        ),
+    ] = False,
 ) -> None:
     """Run the trading daemon until SIGTERM or Ctrl-C. Paper trading unless configured otherwise."""
     settings = _settings(config, exchange)
@@ -110,7 +116,7 @@ def run(
 
     configure_logging(settings.logging.level, settings.logging.format, settings.secret_values())
 
-    _run(run_daemon(settings, mode, Root))
+    _run(run_daemon(settings, mode, Root, standby=standby))
 
 
 @app.command()
@@ -196,6 +202,7 @@ def status(
 
 
 data_commands.register(app, _run, _settings, DEFAULT_CONFIG)
+operate_commands.register(app, _run, _settings, Root, DEFAULT_CONFIG)
 
 
 def _series(text: str) -> list[str]:

@@ -9,8 +9,16 @@ from typing import Any, Protocol
 
 import structlog
 
-from src.core.actions import Alert, AuditRecord, CancelOrder, RequestReport, RequestSnapshot, Severity
-from src.core.events import DailyMaximum, Event, FeedDown, ForecastUpdate, Shutdown, Tick
+from src.core.actions import (
+    Alert,
+    AuditRecord,
+    CancelOrder,
+    RequestReport,
+    RequestSnapshot,
+    Severity,
+    TradingState,
+)
+from src.core.events import DailyMaximum, Event, FeedDown, ForecastUpdate, KillSwitch, Shutdown, Tick
 from src.core.ports import ApprovedOrder, Clock, Notifier, OrderGateway, Store
 from src.core.units import SECOND, Nanos
 from src.execution.engine import Action, Engine
@@ -21,6 +29,7 @@ from src.runtime.supervisor import Service, Supervisor
 from src.runtime.writer import StoreWriter
 
 log = structlog.get_logger("daemon")
+_KILL_SWITCH_LOOK_S = 0.25
 
 
 class Reader(Protocol):
@@ -47,6 +56,8 @@ class Daemon:
         tick_interval: float | None = 1.0,
         services: Sequence[Service] = (),
         history: Sequence[Event] = (),
+        kill_switch: Callable[[], str] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
         self.clock = clock
@@ -61,6 +72,7 @@ class Daemon:
             self._failed,
             resync,
             engine.withdrawn,
+            monotonic,
         )
         self.supervisor = Supervisor()
         self._store = store
@@ -71,6 +83,8 @@ class Daemon:
         self._tick_interval = tick_interval
         self._services = services
         self._history = history
+        self._kill_switch = kill_switch
+        self._kill_reason = ""
         self._cause_ns: dict[str, Nanos] = {}
         self._failure: asyncio.Future[None] | None = None
         self._stop = asyncio.Event()
@@ -90,6 +104,8 @@ class Daemon:
         ]
         if self._tick_interval is not None:
             core.append(Service("ticker", self._ticker, core=True))
+        if self._kill_switch is not None:
+            core.append(Service("kill switch", self._watch_kill_switch, core=True))
         feeds = [self._source_service(name) for name in self._sources]
         lasting = (*core, *self._services)
         tasks = {asyncio.create_task(self.supervisor.run(service), name=service.name) for service in lasting}
@@ -97,6 +113,7 @@ class Daemon:
         for event in self._history:
             self.dispatch(self.engine.handle(event), time.perf_counter_ns())
         self.dispatch(self.engine.start(stored, self.clock.now()), time.perf_counter_ns())
+        self._look_at_kill_switch()  # before anything can be answered that an order could rest on
         sources = {asyncio.create_task(self.supervisor.run(service), name=service.name) for service in feeds}
         stopper = asyncio.create_task(self._stop.wait(), name="stop")
         try:
@@ -145,6 +162,21 @@ class Daemon:
         while True:
             self.inbox.put_urgent(Tick(self.clock.now()))
             await asyncio.sleep(self._tick_interval)
+
+    async def _watch_kill_switch(self) -> None:
+        while True:
+            await asyncio.sleep(_KILL_SWITCH_LOOK_S)
+            self._look_at_kill_switch()
+
+    def _look_at_kill_switch(self) -> None:
+        if self._kill_switch is None:
+            return
+        reason = self._kill_switch()
+        # The same reason is not told again, but a state that should be halted and is not is.
+        escaped = bool(reason) and self.engine.control.state is not TradingState.HALTED
+        if reason != self._kill_reason or escaped:
+            self._kill_reason = reason
+            self.inbox.put_urgent(KillSwitch(reason, self.clock.now()))
 
     def _source_service(self, name: str) -> Service:
         async def pump() -> None:

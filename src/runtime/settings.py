@@ -18,6 +18,7 @@ from src.runtime.settings_models import (
     ExchangeSettings,
     LoggingSettings,
     MonitoringSettings,
+    OperationsSettings,
     RiskSettings,
     Secrets,
     TradingSettings,
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     news_monitoring: NewsMonitoringSettings = NewsMonitoringSettings()
     alerts: AlertsSettings = AlertsSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    operations: OperationsSettings = OperationsSettings()
     logging: LoggingSettings = LoggingSettings()
     database: DatabaseSettings = DatabaseSettings()
     secrets: Secrets = Secrets()

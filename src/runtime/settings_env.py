@@ -21,6 +21,7 @@ NAMED_KEYS: dict[str, Key] = {
     "KALSHI_BASE_URL": ("exchange", "base_url"),
     "KALSHI_WS_URL": ("exchange", "ws_url"),
     "LOG_LEVEL": ("logging", "level"),
+    "KATS_HALT": ("operations", "start_halted"),
 }
 SECRET_NAMES = (
     "KALSHI_API_KEY",

@@ -133,6 +133,38 @@ class MonitoringSettings(Section):
     port: int = Field(default=9108, ge=0, le=65_535, description="port; 0 takes any free one")
 
 
+class OperationsSettings(Section):
+    """How people stop it, and when it speaks up by itself."""
+
+    kill_file: str = Field(
+        default="var/HALT",
+        min_length=1,
+        max_length=4_096,
+        description="file whose existence halts; a relative path begins at the project's folder",
+    )
+    start_halted: bool = Field(
+        default=False, description="halt from the start; KATS_HALT=1 in the environment says the same"
+    )
+    no_entries_alert_hours: float = Field(
+        default=24, ge=0, le=720, description="hours without an entry after which it says why; 0 never"
+    )
+    tie_out: bool = Field(
+        default=True, description="compare fills, positions and balance after each New York midnight"
+    )
+    takeover_seconds: float = Field(
+        default=15,
+        ge=5,
+        le=600,
+        description="silence of a running instance after which a standby takes over",
+    )
+
+    @field_validator("start_halted", mode="before")
+    @classmethod
+    def _in_doubt_halted(cls, value: object) -> bool:
+        """Whatever is not plainly a no is a yes."""
+        return str(value).strip().lower() not in {"", "0", "false", "no", "off", "none"}
+
+
 class LoggingSettings(Section):
     """What is logged, and how."""
 

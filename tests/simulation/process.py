@@ -81,6 +81,7 @@ class Process:
             readers=(),
             resync=self.feed.resync,
             on_latency=lambda _: None,
+            monotonic=lambda: asyncio.get_running_loop().time(),
         )
         self.daemon.supervisor = Supervisor(rng=Random(f"supervisor:{plan.seed}:{number}"))
         self.task: asyncio.Task[None] | None = None
