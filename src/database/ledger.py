@@ -23,6 +23,8 @@ class Ledger:
 
     ``cash`` (1e-6 dollars) is None before the first reconciliation; ``counts`` are the signed contracts
     (0.01) that fills leave in markets that have not paid out. Both come from the rows alone.
+    ``external_cash`` is the part of ``cash`` that no fill explains (deposits, interest); ``opened_with`` are
+    the markets in which the ledger was opened with a position.
     """
 
     orders: tuple[StoredOrder, ...]
@@ -31,6 +33,8 @@ class Ledger:
     positions: tuple[PositionChanged, ...]
     counts: Mapping[str, Count]
     cash: Cash | None
+    external_cash: Cash = 0
+    opened_with: frozenset[str] = frozenset()
 
 
 def opening_counts(values: Mapping[str, str]) -> dict[str, Count]:

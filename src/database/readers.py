@@ -26,6 +26,7 @@ from src.database.models import (
     OrderRow,
     PositionRow,
     SettlementRow,
+    TieOutRow,
     table_of,
 )
 
@@ -38,6 +39,7 @@ MARKS = table_of(AccountMarkRow)
 JOURNAL = table_of(JournalRow)
 FORECASTS = table_of(ForecastRow)
 MAXIMA = table_of(DailyMaximumRow)
+TIE_OUTS = table_of(TieOutRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ async def read_ledger(engine: AsyncEngine) -> Ledger:
         positions=tuple(map(stored.stored_position, positions)),
         counts=ledger.open_counts(state.fills, state.settlements, opening),
         cash=cash,
+        external_cash=int(state.values.get(ledger.EXTERNAL_CASH, "0")),
+        opened_with=frozenset(opening),
     )
 
 
@@ -115,6 +119,20 @@ async def read_status(engine: AsyncEngine) -> dict[str, Any]:
         "mark": dict(mark) if mark else None,
         "journal_ns": newest,
     }
+
+
+async def read_value(engine: AsyncEngine, key: str) -> str | None:
+    """A control value, or None."""
+    async with engine.connect() as connection:
+        value: str | None = await connection.scalar(select(CONTROL.c.value).where(CONTROL.c.key == key))
+    return value
+
+
+async def read_last_tie_out(engine: AsyncEngine) -> dict[str, Any] | None:
+    """The newest tie-out's row."""
+    async with engine.connect() as connection:
+        row = await _first(connection, select(TIE_OUTS).order_by(TIE_OUTS.c.ts_ns.desc()).limit(1))
+    return dict(row) if row is not None else None
 
 
 async def read_journal(engine: AsyncEngine, after: int, limit: int) -> tuple[JournalEntry, ...]:

@@ -28,6 +28,8 @@ from src.database.models import (
     RefusalRow,
     SettlementRow,
     SignalRow,
+    StrategyAnswerRow,
+    TieOutRow,
     table_of,
 )
 
@@ -106,6 +108,8 @@ CONTROL_ONCE = _keep_first(ControlRow)
 ACCOUNT_MARK = _replace(AccountMarkRow)
 FORECAST = _keep_first(ForecastRow)
 DAILY_MAXIMUM = _keep_first(DailyMaximumRow)
+STRATEGY_ANSWER = _replace(StrategyAnswerRow)
+TIE_OUT = _replace(TieOutRow)
 JOURNAL = _compile(_bound(JournalRow))
 
 # A command is answered once: one that was withdrawn or answered meanwhile stays as it is.

@@ -24,7 +24,7 @@ from src.core.errors import ConfigError
 from src.core.events import DailyMaximum, ForecastUpdate
 from src.core.ports import ApprovedOrder
 from src.core.units import Nanos
-from src.database import leadership, migrate, readers, statements
+from src.database import explain, leadership, migrate, readers, statements
 from src.database.commands import CommandTable
 from src.database.connection import application_name, connect, create_engine
 from src.database.errors import DatabaseUnavailable, DuplicateOrder, FencedOut
@@ -33,6 +33,7 @@ from src.database.ledger import Ledger
 from src.database.readers import JournalEntry
 from src.database.rows import control_row, forecast_row, journal_row, maximum_row, order_row, table_writes
 from src.database.statements import FENCE, Statement
+from src.database.tie_out import TieOut, tie_out_row
 
 LOCK_WAIT_MS = 2_000
 _TAKEN_OVER = "another instance has taken over this database: this one writes and sends nothing more"
@@ -179,6 +180,40 @@ class PostgresStore:
         statement = statements.DAILY_MAXIMUM
         rows = [statement.arguments(maximum_row(maximum)) for maximum in maxima]
         await self._write({statement: rows} if rows else {})
+
+    async def put_answers(self, answers: Sequence[tuple[str, str, str, Nanos]]) -> None:
+        """Keep what strategies say: (strategy, event, answer, since when)."""
+        statement = statements.STRATEGY_ANSWER
+        keys = ("strategy", "event_ticker", "answer", "since_ns")
+        rows = [statement.arguments(dict(zip(keys, answer, strict=True))) for answer in answers]
+        await self._write({statement: rows} if rows else {})
+
+    async def keep(self, key: str, value: str, now: Nanos) -> None:
+        """Keep a small fact of the daemon's own across restarts."""
+        statement = statements.CONTROL
+        await self._write({statement: [statement.arguments(control_row(key, value, now))]})
+
+    async def kept(self, key: str) -> str | None:
+        """What ``keep`` kept, or None."""
+        return await readers.read_value(self._engine, key)
+
+    async def put_tie_out(self, tie_out: TieOut) -> None:
+        """Keep a tie-out. Anybody may: it changes nothing that trading rests on."""
+        statement = statements.TIE_OUT
+        async with self._beats.use() as connection:
+            await connection.execute(statement.sql, *statement.arguments(tie_out_row(tie_out)))
+
+    async def last_tie_out(self) -> dict[str, Any] | None:
+        """The newest tie-out's row, or None."""
+        return await readers.read_last_tie_out(self._engine)
+
+    async def verdicts(self, name: str, last: int) -> explain.Verdicts:
+        """Why a market, an event or a series was traded or not: up to ``last`` signals, newest first."""
+        return await explain.read_verdicts(self._engine, name, last)
+
+    async def drought(self, since: Nanos) -> explain.Drought:
+        """What kept entries from happening since ``since``."""
+        return await explain.read_drought(self._engine, since)
 
     async def weather(self, since: Nanos) -> tuple[ForecastUpdate | DailyMaximum, ...]:
         """Forecasts and daily maxima first seen from ``since`` on, in the order they were seen."""

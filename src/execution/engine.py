@@ -113,6 +113,11 @@ class Engine:
     # --- what strategies see (MarketView) ------------------------------------------------------
 
     @property
+    def strategies(self) -> Sequence[Strategy]:
+        """The strategies it runs."""
+        return self._strategies
+
+    @property
     def now(self) -> Nanos:
         """``ts_recv`` of the event being handled."""
         return self._now

@@ -53,7 +53,8 @@ from src.runtime.assemble import (
 )
 from src.runtime.command_source import CommandSource
 from src.runtime.daemon import Daemon
-from src.runtime.leadership import keep_beating, lead, unless_stopped
+from src.runtime.leadership import lead, unless_stopped
+from src.runtime.operations import operating_services
 from src.runtime.operator import operator
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
@@ -124,6 +125,19 @@ async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event
         await feed.watch((await database.store.ledger()).counts)
         sources = _sources(settings, venue, feed, paper)
         sources["commands"] = CommandSource(database.store.commands, venue.clock).stream
+
+        async def flushed() -> None:
+            await daemon.writer.flushed()
+
+        operating = operating_services(
+            settings,
+            engine,
+            database.store,
+            gateway,
+            venue.clock,
+            notifier,
+            flushed,
+        )
         daemon = Daemon(
             engine=engine,
             clock=venue.clock,
@@ -135,10 +149,7 @@ async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event
             resync=feed.resync if isinstance(feed, KalshiFeed) else _next_poll,
             on_latency=lambda latency: metrics.observe_latency("cause_to_order", latency),
             history=await database.store.weather(venue.clock.now() - _WEATHER_MEMORY),
-            services=[
-                *_services(venue, engine, feed, notifier, metrics),
-                Service("heartbeat", lambda: keep_beating(database.store), core=True),
-            ],
+            services=[*_services(venue, engine, feed, notifier, metrics), *operating],
             kill_switch=kill_switch_of(settings, PROJECT).look,
         )
         metrics.build(VERSION, mode.value)
