@@ -40,6 +40,8 @@ JOURNAL = table_of(JournalRow)
 FORECASTS = table_of(ForecastRow)
 MAXIMA = table_of(DailyMaximumRow)
 TIE_OUTS = table_of(TieOutRow)
+# The engine keeps strategies that a person switched off as control values: why, by name.
+_STRATEGY_OFF = "strategy_off:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +102,38 @@ async def read_status(engine: AsyncEngine) -> dict[str, Any]:
         trading = await _first(connection, select(CONTROL).where(CONTROL.c.key == rows.TRADING_STATE))
         held = select(POSITIONS).where(POSITIONS.c.count_e2 != 0).order_by(POSITIONS.c.ticker)
         live = ORDERS.c.status.in_([status.value for status in LIVE_STATUSES])
-        shown = (ORDERS.c[name] for name in ("ticker", "side", "price_e4", "count_e2", "filled_e2", "status"))
+        shown = (
+            ORDERS.c[name]
+            for name in ("ticker", "side", "price_e4", "count_e2", "filled_e2", "reserved_e6", "status")
+        )
         orders = await _rows(connection, select(*shown).where(live).order_by(ORDERS.c.created_ns))
         positions = await _rows(connection, held)
         mark = await _first(connection, select(MARKS).order_by(MARKS.c.ts_ns.desc()).limit(1))
         newest = await connection.scalar(select(JOURNAL.c.ts_ns).order_by(JOURNAL.c.seq.desc()).limit(1))
         filled = await connection.scalar(select(func.count()).select_from(FILLS))
+        values = {
+            row["key"]: row["value"] for row in await _rows(connection, select(CONTROL)) if row["value"]
+        }
+        halted = (JOURNAL.c.kind == "state_changed") & (JOURNAL.c.payload["state"].astext == "halted")
+        halts = await _rows(connection, select(JOURNAL).where(halted).order_by(JOURNAL.c.seq.desc()).limit(3))
+        tie_out = await _first(connection, select(TIE_OUTS).order_by(TIE_OUTS.c.ts_ns.desc()).limit(1))
     return {
         "state": trading["value"] if trading else None,
         "who": trading["who"] if trading else None,
         "why": trading["why"] if trading else None,
         "until_ns": trading["until_ns"] if trading else None,
+        "halts": [
+            {"ts_ns": row["ts_ns"], "who": row["payload"]["who"], "why": row["payload"]["why"]}
+            for row in halts
+        ],
+        "records_read_ns": int(values["records_read_until"]) if "records_read_until" in values else None,
+        "strategies_off": {
+            key.removeprefix(_STRATEGY_OFF): value
+            for key, value in values.items()
+            if key.startswith(_STRATEGY_OFF)
+        },
+        "flattening": values.get("flatten") == "on",
+        "tie_out": dict(tie_out) if tie_out else None,
         "open_positions": [dict(row) for row in positions],
         "live_orders": [dict(row) for row in orders],
         "fills": filled,

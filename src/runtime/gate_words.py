@@ -40,7 +40,7 @@ _WORDS: dict[str, str] = {
     "size_no_edge": (
         "no edge left after fees: best offer {best_offer:.2f} $ for a probability of {probability:.3f}"
     ),
-    "size_too_small": "the sensible stake is under one contract (edge {edge:.4f} $, offer {best_offer:.2f} $)",
+    "size_too_small": "the sensible stake is under one contract (edge {edge:.4f} $)",
 }
 
 
