@@ -51,6 +51,11 @@ class Executor:
         """Calls whose outcome has not been delivered yet."""
         return len(self._tasks)
 
+    @property
+    def calls(self) -> tuple[asyncio.Task[None], ...]:
+        """The calls under way."""
+        return tuple(self._tasks)
+
     def submit(self, approved: ApprovedOrder) -> None:
         """Start sending an approved order."""
         self._spawn(self._submit(approved), f"submit {approved.intent.client_order_id}")

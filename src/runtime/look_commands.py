@@ -38,6 +38,23 @@ def register(app: typer.Typer, run: Run, read_settings: ReadSettings, root: Path
 
         run(why_command(settings, root, Console(), name, last, as_json=as_json))
 
+    @app.command()
+    def drill(
+        only: Annotated[
+            str, typer.Option(help="Only faults whose area or name contains this, e.g. books.")
+        ] = "",
+        config: _Config = config,
+        as_json: _Json = False,
+    ) -> None:
+        """Play the fault catalogue against a simulated exchange with your limits; exit code 1 on failure."""
+        settings = read_settings(config, None)
+        from src.monitoring.logs import configure_logging
+        from src.runtime.drill_command import drill_command
+
+        # Faults are what this is about: only the table says what they led to.
+        configure_logging("CRITICAL", settings.logging.format, settings.secret_values())
+        run(drill_command(settings, root, Console(), only, as_json=as_json))
+
     @app.command("tie-out")
     def tie_out(config: _Config = config, exchange: _Exchange = None, as_json: _Json = False) -> None:
         """Compare fills, positions and balance to the last centicent; exit code 1 when they differ."""
