@@ -93,18 +93,17 @@ async def read_drought(engine: AsyncEngine, since_ns: Nanos) -> Drought:
         gates = await connection.execute(
             select(REFUSALS.c.gate, func.count()).where(recent).group_by(REFUSALS.c.gate)
         )
-        refused: dict[str, int] = dict(gates.tuples().all())
+        refused = {str(row[0]): int(row[1]) for row in gates}
         newest = (
             await connection.execute(
-                select(REFUSALS.c.gate, REFUSALS.c.ticker, REFUSALS.c.numbers)
-                .where(recent)
-                .distinct(REFUSALS.c.gate)
-                .order_by(REFUSALS.c.gate, REFUSALS.c.id.desc())
+                select(REFUSALS.c.gate, REFUSALS.c.ticker, REFUSALS.c.numbers).where(
+                    REFUSALS.c.id.in_(select(func.max(REFUSALS.c.id)).where(recent).group_by(REFUSALS.c.gate))
+                )
             )
         ).mappings()
         numbers = {row["gate"]: _with_ticker(row) for row in newest}
         said = await connection.execute(select(ANSWERS.c.answer, func.count()).group_by(ANSWERS.c.answer))
-        return Drought(int(entries or 0), refused, numbers, dict(said.tuples().all()))
+        return Drought(int(entries or 0), refused, numbers, {str(row[0]): int(row[1]) for row in said})
 
 
 def _with_ticker(row: RowMapping) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from src.core.ports import Clock, Notifier, Strategy
 from src.core.units import DAY, HOUR, SECOND, Nanos
 from src.database.errors import DatabaseUnavailable
 from src.database.explain import Drought, count_by_share
-from src.database.store import PostgresStore
 from src.runtime.gate_words import explain
 
 log = structlog.get_logger("silence")
@@ -30,6 +29,22 @@ class Explains(Protocol):
         """The last answer about each event, by event ticker."""
 
 
+class KeepsSilence(Protocol):
+    """What the watch needs of the store."""
+
+    async def put_answers(self, answers: Sequence[tuple[str, str, str, Nanos]]) -> None:
+        """Keep what strategies say."""
+
+    async def drought(self, since: Nanos) -> Drought:
+        """What kept entries from happening since then."""
+
+    async def keep(self, key: str, value: str, now: Nanos) -> None:
+        """Keep a small fact across restarts."""
+
+    async def kept(self, key: str) -> str | None:
+        """What ``keep`` kept."""
+
+
 class SilenceWatch:
     """Keeps strategies' answers in the store, once per change, and tells a person of long silence.
 
@@ -39,7 +54,7 @@ class SilenceWatch:
     def __init__(
         self,
         strategies: Sequence[Strategy],
-        store: PostgresStore,
+        store: KeepsSilence,
         clock: Clock,
         notifier: Notifier,
         hours: float,

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any, Protocol
 
 import structlog
 from rich.console import Console
@@ -17,7 +18,7 @@ from src.core.events import AccountReport
 from src.core.ports import Clock, Notifier, OrderGateway
 from src.core.units import format_cash
 from src.database.errors import DatabaseUnavailable
-from src.database.store import PostgresStore
+from src.database.ledger import Ledger
 from src.database.tie_out import TieOut, tie_out
 from src.execution.trading_state import trading_day
 from src.runtime.assemble import ledger_schema, open_database
@@ -35,8 +36,15 @@ Sleep = Callable[[float], Awaitable[object]]
 ReadReport = Callable[[], Awaitable[AccountReport | None]]
 
 
+class ReadsLedger(Protocol):
+    """The account as the rows tell it."""
+
+    async def ledger(self) -> Ledger:
+        """Orders, fills, positions and cash."""
+
+
 async def compare(
-    store: PostgresStore,
+    store: ReadsLedger,
     read_report: ReadReport,
     clock: Clock,
     *,
@@ -56,10 +64,20 @@ async def compare(
     return result
 
 
-async def _look(store: PostgresStore, read_report: ReadReport, clock: Clock) -> TieOut:
+async def _look(store: ReadsLedger, read_report: ReadReport, clock: Clock) -> TieOut:
     report = await read_report()
     now = clock.now()
     return tie_out(await store.ledger(), report, now, trading_day(now))
+
+
+class KeepsTieOuts(ReadsLedger, Protocol):
+    """What the daily job needs of the store."""
+
+    async def put_tie_out(self, tie_out: TieOut) -> None:
+        """Keep a result."""
+
+    async def last_tie_out(self) -> dict[str, Any] | None:
+        """The newest result's row."""
 
 
 class DailyTieOut:
@@ -67,7 +85,7 @@ class DailyTieOut:
 
     def __init__(
         self,
-        store: PostgresStore,
+        store: KeepsTieOuts,
         gateway: OrderGateway,
         clock: Clock,
         notifier: Notifier,
