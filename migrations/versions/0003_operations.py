@@ -1,4 +1,4 @@
-"""Commands from outside, what strategies say, and the daily tie-out.
+"""Commands from outside, what strategies say, the daily tie-out, and which instance committed an order.
 
 Revision: 0003, after 0002.
 """
@@ -16,6 +16,7 @@ _KINDS = "'pause', 'resume', 'halt', 'clear_halt', 'flatten', 'strategy_off', 's
 
 
 def upgrade() -> None:
+    op.add_column("orders", sa.Column("fence", sa.BigInteger(), nullable=True))
     op.create_table(
         "commands",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -61,3 +62,4 @@ def downgrade() -> None:
     op.drop_table("tie_outs")
     op.drop_table("strategy_answers")
     op.drop_table("commands")
+    op.drop_column("orders", "fence")

@@ -87,7 +87,10 @@ def table_of(model: type[Base]) -> Table:
 
 
 class OrderRow(Base):
-    """One order. Ours are committed here before they are sent; foreign ones are adopted as ``external``."""
+    """One order. Ours are committed here before they are sent; foreign ones are adopted as ``external``.
+
+    ``fence`` is the number of the instance that committed, and so may have sent, it.
+    """
 
     __tablename__ = "orders"
     # What a stranger's order looks like is the venue's business: it must be kept even if it looks odd.
@@ -141,6 +144,7 @@ class OrderRow(Base):
     expiration_ns: Mapped[int | None]
     exchange_index: Mapped[int]
     external: Mapped[bool]
+    fence: Mapped[int | None]
     created_ns: Mapped[int]
     updated_ns: Mapped[int]
 

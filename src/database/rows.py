@@ -77,6 +77,7 @@ def order_row(
         "expiration_ns": intent.expiration_ts,
         "exchange_index": intent.exchange_index,
         "external": external,
+        "fence": None,  # only ``put_intent`` writes it, from the fence it holds
         "created_ns": intent.created_ts,
         "updated_ns": updated_ns,
     }

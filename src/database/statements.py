@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, literal_column, select
+from sqlalchemy import BigInteger, bindparam, cast, func, insert, literal_column, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from sqlalchemy.sql.dml import Insert
@@ -90,14 +90,17 @@ def _replace(model: type[Base], *fixed: str) -> Statement:
 def _put_order() -> Statement:
     """Insert an order while our fence holds; the share lock makes a new owner wait for the commit."""
     table, control = table_of(OrderRow), table_of(ControlRow)
-    values = select(*(bindparam(name, type_=table.c[name].type) for name in _written(OrderRow)))
+    bound = [name for name in _written(OrderRow) if name != FENCE]
+    values = select(
+        *(bindparam(name, type_=table.c[name].type) for name in bound), cast(control.c.value, BigInteger)
+    )
     ours = control.c.value == bindparam(FENCE, type_=control.c.value.type)
     held = values.where(control.c.key == literal_column(f"'{FENCE}'"), ours).with_for_update(read=True)
-    return _compile(insert(table).from_select(_written(OrderRow), held).returning(table.c.client_order_id))
+    return _compile(insert(table).from_select([*bound, FENCE], held).returning(table.c.client_order_id))
 
 
 PUT_ORDER = _put_order()
-ORDER = _replace(OrderRow, "created_ns")
+ORDER = _replace(OrderRow, "created_ns", "fence")
 FILL = _keep_first(FillRow)
 POSITION = _replace(PositionRow)
 SETTLEMENT = _keep_first(SettlementRow)

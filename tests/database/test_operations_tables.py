@@ -108,6 +108,10 @@ async def test_a_frozen_leader_is_displaced_and_can_do_nothing_when_it_thaws(
         with pytest.raises(FencedOut, match="another instance"):
             await work
     await rival.beat()
+    await rival.put_intent(approved("s2"))
+    async with rival._orders.use() as connection:
+        fences = await connection.fetch("SELECT signal_id, fence FROM orders")
+    assert [tuple(row) for row in fences] == [("s2", second)]
     assert (await rival.leadership("trader")).who == "new@host"
 
 
