@@ -140,7 +140,10 @@ async def open_database(settings: Settings, schema: str, root: Path, *, reset: b
             await embedded.stop()
         raise
     described = (
-        "DATABASE_URL" if embedded is None else f"embedded PostgreSQL in {settings.database.embedded_dir}"
+        "DATABASE_URL"
+        if embedded is None
+        # The whole path: from another folder it would be another database.
+        else f"embedded PostgreSQL in {(root / settings.database.embedded_dir).resolve()}"
     )
     return Database(store, embedded, f"{described}, schema {schema}")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 import json
 import tempfile
 import time
@@ -25,6 +27,7 @@ from src.runtime.drill_catalogue import DRILLS, Drill
 from src.runtime.settings import Settings
 
 _AT_ONCE = 3
+_CONTROL_DRILLS = "src.execution.drills"
 _LONGEST_S = 60.0
 
 
@@ -44,9 +47,12 @@ async def drill_command(settings: Settings, root: Path, console: Console, only: 
 
     Everything happens on this machine: a simulated exchange for each fault, and a database schema of its own.
     """
-    drills = [drill for drill in DRILLS if only.lower() in f"{drill.area}: {drill.fault}".lower()]
-    if not drills:
-        areas = ", ".join(sorted({drill.area for drill in DRILLS}))
+    drills = [drill for drill in DRILLS if _wanted(only, drill.area, drill.fault)]
+    controls = [
+        each for each in drill_controls(risk_limits(settings)) if _wanted(only, each.area, each.fault)
+    ]
+    if not drills and not controls:
+        areas = ", ".join(dict.fromkeys(drill.area for drill in DRILLS))
         raise ConfigError(f"--only: no drill contains {only!r}; areas are {areas}")
     started = time.monotonic()
     progress = Progress(
@@ -65,7 +71,7 @@ async def drill_command(settings: Settings, root: Path, console: Console, only: 
             verdict = "" if result.passed else "[red]FAILED[/red] "
             progress.update(task, advance=1, description=f"{verdict}{result.fault}")
 
-        results = await run_drills(settings, root, drills, done)
+        results = [*controls, *(await run_drills(settings, root, drills, done))]
     failed = sum(1 for result in results if not result.passed)
     took = time.monotonic() - started
     if as_json:
@@ -75,11 +81,26 @@ async def drill_command(settings: Settings, root: Path, console: Console, only: 
         console.print(_table(results))
         verdict = "all passed" if not failed else f"{failed} FAILED"
         console.print(
-            f"{len(results)} faults in {took:.0f} s: {verdict}. After each, ledger and exchange agreed to "
-            "the last centicent, no order was there twice, and nothing was entered while stopped.",
+            f"{len(results)} drills in {took:.0f} s: {verdict}. After each fault, ledger and exchange "
+            "agreed to the last centicent, no order was there twice, and nothing was entered while stopped.",
             highlight=False,
         )
     return 1 if failed else 0
+
+
+def _wanted(only: str, area: str, fault: str) -> bool:
+    return only.lower() in f"{area}: {fault}".lower()
+
+
+def drill_controls(limits: RiskLimits) -> list[DrillResult]:
+    """Each risk control against a violation of the user's limits, where the engine brings such drills."""
+    if importlib.util.find_spec(_CONTROL_DRILLS) is None:
+        return []
+    results = []
+    for drilled in importlib.import_module(_CONTROL_DRILLS).run_drills(limits):
+        happened = drilled.problem or "refused what violates it"
+        results.append(DrillResult("controls", drilled.control, not drilled.problem, happened, 0.0))
+    return results
 
 
 async def run_drills(

@@ -18,7 +18,14 @@ from src.core.units import ONE_CONTRACT
 from src.database.commands import Answer
 from src.database.models import CommandStatus
 from src.database.store import PostgresStore
-from src.runtime.assemble import DAEMON_LOCK, PROJECT, kill_switch_of, ledger_schema, open_database
+from src.runtime.assemble import (
+    DAEMON_LOCK,
+    PROJECT,
+    Database,
+    kill_switch_of,
+    ledger_schema,
+    open_database,
+)
 from src.runtime.command_source import STOPS
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import resolve_mode
@@ -58,7 +65,7 @@ async def operate_command(
             raise
         return trip(settings, order, talk, f"the database cannot be used ({error})")
     try:
-        code = await _give(settings, database.store, order, talk, timeout, mode.value)
+        code = await _give(settings, database, order, talk, timeout)
         if code == 0 and order.kind is CommandKind.FLATTEN:
             code = await _until_flat(database.store, talk)
         return code
@@ -66,18 +73,18 @@ async def operate_command(
         await database.close()
 
 
-async def _give(
-    settings: Settings, store: PostgresStore, order: Order, talk: Talk, timeout: float, mode: str
-) -> int:
+async def _give(settings: Settings, database: Database, order: Order, talk: Talk, timeout: float) -> int:
+    store = database.store
     running = await store.is_locked(DAEMON_LOCK)
     if not running and order.kind not in STOPS:
         raise ConfigError(
-            f"{order.name}: no daemon runs with the {mode} ledger, so nothing would carry it out; "
+            f"{order.name}: no daemon runs with {database.described}, so nothing would carry it out; "
             "start it with `python main.py run`, then give the command again"
         )
     command_id = await store.commands.add(order.kind, order.who, order.why, target=order.target)
     if not running:
-        return talk.say(0, "kept", f"{order.name}: no daemon runs; the next start obeys it before it trades")
+        text = f"{order.name}: no daemon runs with {database.described}; the next start obeys it"
+        return talk.say(0, "kept", text)
     answer = await _answer(store, command_id, timeout)
     if answer is None and order.kind is CommandKind.HALT:
         return trip(settings, order, talk, f"the daemon did not answer in {timeout:g} s")
