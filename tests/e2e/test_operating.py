@@ -127,7 +127,9 @@ def test_a_person_steers_a_running_daemon_and_a_stopped_one(
     until(lambda: not _waiting_commands(person), "the kept halt answered")
     assert "the halt is cleared" in person.says(CommandKind.CLEAR_HALT, "looked into")
     assert restarted.stop() == 0, restarted.err
-    assert "ordered" in person.asks_why("KXHIGHNY", 0)
+    words = person.asks_why("KXHIGHNY", 0)
+    assert "forecast:" in words
+    assert "ordered" in words or "refused: " in words
     assert "is not watched" in person.asks_why("KXNBA", 1)
 
 
