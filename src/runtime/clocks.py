@@ -13,12 +13,32 @@ def wall_ms() -> int:
     return time.time_ns() // MILLISECOND
 
 
+def _uptime_ns() -> Nanos:
+    """Monotonic time that also runs while the machine sleeps, where the system has such a clock."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime_ns(clock)
+
+
 class SystemClock:
-    """Real time."""
+    """Real time, read once from the machine and then carried by its monotonic clock.
+
+    A step of the machine's wall clock therefore moves nothing here: no age becomes negative and no interval
+    stretches. Whether the time is right is for the comparison with the exchange's clock to say.
+    """
+
+    def __init__(
+        self, wall: Callable[[], Nanos] = time.time_ns, uptime: Callable[[], Nanos] = _uptime_ns
+    ) -> None:
+        self._uptime = uptime
+        self._zero = wall() - uptime()
 
     def now(self) -> Nanos:
         """Nanoseconds since the epoch, UTC."""
-        return time.time_ns()
+        return self._zero + self._uptime()
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, for signatures."""
+        return self.now() // MILLISECOND
 
 
 class AcceleratedClock:

@@ -12,7 +12,7 @@ from src.api.client import KalshiClient
 from src.api.signing import Signer, load_private_key
 from src.core.errors import ConfigError, FatalError, VenueError
 from src.core.ports import Clock
-from src.runtime.clocks import AcceleratedClock, SystemClock, wall_ms
+from src.runtime.clocks import AcceleratedClock, SystemClock
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
 from src.runtime.settings_venues import Environment
@@ -34,8 +34,10 @@ class Venue:
 async def reach(settings: Settings, mode: Mode) -> Venue:
     """Ask the exchange for its status and our account once, so that mistakes show before anything runs."""
     key, secret = settings.secrets.kalshi_api_key, settings.secrets.kalshi_api_secret
+    # One clock for decisions and signatures: its distance from the exchange's is what gets measured.
+    machine = SystemClock()
     signer = (
-        Signer(key.get_secret_value(), load_private_key(secret.get_secret_value()), wall_ms)
+        Signer(key.get_secret_value(), load_private_key(secret.get_secret_value()), machine.now_ms)
         if key and secret
         else None
     )
@@ -67,7 +69,7 @@ async def reach(settings: Settings, mode: Mode) -> Venue:
         await client.aclose()
         raise
     if clock is None:
-        return Venue(client, signer, SystemClock(), simulated=False, speed=1.0)
+        return Venue(client, signer, machine, simulated=False, speed=1.0)
     # A simulated exchange sets its own, wider limits; Kalshi serves the balance once a second.
     client.budget.balance.resize(_SIMULATED_BALANCE_READS, _SIMULATED_BALANCE_READS)
     return Venue(client, signer, clock, simulated=True, speed=max(1.0, clock.speed))
