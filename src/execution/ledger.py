@@ -30,7 +30,7 @@ from src.core.events import (
 )
 from src.core.signal import Purpose
 from src.core.units import CENT_PRICE, SECOND, Cash, Count, Nanos, format_cash, format_count
-from src.execution import reconcile
+from src.execution import fee_check, reconcile
 from src.execution.limits import ReconcilePolicy
 from src.execution.market_state import MarketState
 from src.execution.orders import Order, OrderRegister
@@ -181,9 +181,11 @@ class Ledger:
         trace = order.intent.trace_id if order else f"external:{fill.order_id}"
         out: Output = [FillApplied(fill, strategy, trace, realized, fill.ts_recv)]
         out.append(position.changed(fill.ts_recv))
+        if fill.ticker in self._markets.markets:
+            out += fee_check.complaint(fill, self._markets.fees(fill.ticker))
         if order is not None:
             out.append(order.changed(fill.ts_recv))
-        else:
+        if order is None or order.external:
             text = (
                 f"{fill.ticker}: a fill of {format_count(fill.count)} contracts that is not ours was booked"
             )
