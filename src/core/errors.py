@@ -4,6 +4,7 @@
 * ``WireError``: a message from outside breaks its contract; the message names the field.
 * ``RetryableError`` / ``DefiniteError`` / ``UnknownOutcomeError`` / ``FatalError``: the four
   answers of a venue call. For a call that creates an order only ``DefiniteError`` means "no".
+* ``StoreUnavailableError``: the durable store does not answer; trying again later may help.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ class WireError(TradingSystemError):
         super().__init__(f"{field}: expected {expected}, got {shown}")
         self.field = field
         self.value = value
+
+
+class StoreUnavailableError(TradingSystemError):
+    """The durable store did not answer in time; a write under way may have happened."""
 
 
 class VenueError(TradingSystemError):

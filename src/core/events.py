@@ -366,6 +366,14 @@ class ClockOffset:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """Whether the durable store takes writes: ``reason`` says why it does not, and is empty when it does."""
+
+    reason: str
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time passed. Everything periodic in the engine happens on ticks."""
 
@@ -392,6 +400,6 @@ AccountEvent: TypeAlias = (
 )
 WeatherEvent: TypeAlias = ForecastUpdate | DailyMaximum | ObservationUpdate
 ControlEvent: TypeAlias = (
-    Command | KillSwitch | FeedDown | FeedUp | ClockOffset | ExchangeStatus | Tick | Shutdown
+    Command | KillSwitch | FeedDown | FeedUp | ClockOffset | ExchangeStatus | StoreHealth | Tick | Shutdown
 )
 Event: TypeAlias = MarketData | AccountEvent | WeatherEvent | ControlEvent

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from src.core.actions import Alert, AuditRecord, CancelOrder, StoredState
+from src.core.actions import Alert, AuditRecord, CancelOrder, StateChanged, StoredState
 from src.core.book import OrderBook
 from src.core.events import (
     AccountReport,
@@ -75,10 +75,23 @@ class Store(Protocol):
     """The durable store."""
 
     async def put_intent(self, approved: ApprovedOrder) -> None:
-        """Commit the order's row (PENDING_NEW) before it is sent. Raises if it exists."""
+        """Commit the order's row (PENDING_NEW) before it is sent. Raises if it exists.
+
+        After ``StoreUnavailableError`` the order must not leave. An exit is then committed locally
+        instead, where the store can; only if that fails too does it raise.
+        """
 
     async def append(self, records: Sequence[AuditRecord]) -> None:
-        """Persist audit records, in order, in one transaction."""
+        """Persist audit records, in order, in one transaction.
+
+        After ``StoreUnavailableError`` the next call must bring the same records: they are kept once.
+        """
+
+    def hold_state(self, record: StateChanged) -> None:
+        """Keep a trading state locally while the store does not answer. Raises ``OSError``."""
+
+    def set_aside(self, records: Sequence[AuditRecord]) -> None:
+        """Keep records locally, as ``append`` would have: the next start puts them in. Raises ``OSError``."""
 
     async def put_forecasts(self, forecasts: Sequence[ForecastUpdate]) -> None:
         """Keep forecasts as first seen (repetitions are ignored)."""

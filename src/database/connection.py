@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from src.core.errors import ConfigError
+from src.database.errors import DatabaseUnreachable
 
 CONNECT_LIMIT_S = 10
 COMMAND_LIMIT_S = 5
@@ -59,22 +60,25 @@ def create_engine(url: str, schema: str) -> AsyncEngine:
     )
 
 
-async def connect(url: str, schema: str) -> asyncpg.Connection[Any]:
-    """An asyncpg connection that sees only ``schema``.
+async def connect(url: str, schema: str, *, limit_s: float = CONNECT_LIMIT_S) -> asyncpg.Connection[Any]:
+    """An asyncpg connection that sees only ``schema``, made within ``limit_s`` seconds.
 
-    Raises ``ConfigError`` naming DATABASE_URL, the server and the mend, never the password.
+    Raises ``ConfigError`` naming DATABASE_URL, the server and the mend, never the password;
+    ``DatabaseUnreachable`` where waiting may be the mend.
     """
     parsed = parse_url(url)
     _, options = parsed.get_dialect()().create_connect_args(parsed)
     try:
         return await asyncpg.connect(
             **options,
-            timeout=CONNECT_LIMIT_S,
+            timeout=limit_s,
             command_timeout=COMMAND_LIMIT_S,
             server_settings=_settings(check_schema(schema)),
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise ConfigError(_explain(parsed, error)) from None
+        waiting_may_help = isinstance(error, OSError | TimeoutError | asyncpg.CannotConnectNowError)
+        kind = DatabaseUnreachable if waiting_may_help else ConfigError
+        raise kind(_explain(parsed, error)) from None
 
 
 def application_name(schema: str) -> str:

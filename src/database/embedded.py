@@ -90,6 +90,15 @@ class EmbeddedPostgres:
         self._place = place
         return f"postgresql+asyncpg://{USER}:{server.password()}@127.0.0.1:{port}/{DATABASE}"
 
+    async def revive(self) -> None:
+        """Start the server again if it is gone, on its old port, so that open stores find it.
+
+        Raises ``ConfigError`` when it does not start (a full disk, say).
+        """
+        if self._keeper is not None and not self._keeper.is_closed():
+            return
+        await self.start()
+
     async def stop(self) -> None:
         """Stop the server unless somebody else uses it, or it is stopped already."""
         if self._place is None:

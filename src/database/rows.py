@@ -35,7 +35,16 @@ Row: TypeAlias = dict[str, Any]
 TRADING_STATE = "trading_state"
 OPENING_CASH = "opening_cash"
 OPENING_TS = "opening_ts"
-RESERVED_KEYS = frozenset({statements.FENCE, statements.HEARTBEAT, TRADING_STATE, OPENING_CASH, OPENING_TS})
+RESERVED_KEYS = frozenset(
+    {
+        statements.FENCE,
+        statements.HEARTBEAT,
+        statements.JOURNAL_BATCH,
+        TRADING_STATE,
+        OPENING_CASH,
+        OPENING_TS,
+    }
+)
 
 
 def order_row(

@@ -34,6 +34,7 @@ from src.database.models import (
 )
 
 FENCE = "fence"
+JOURNAL_BATCH = "journal_batch"
 HEARTBEAT = "heartbeat"
 _CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000000)::bigint"
 
@@ -100,6 +101,7 @@ def _put_order() -> Statement:
 
 
 PUT_ORDER = _put_order()
+PUT_HELD_ORDER = _keep_first(OrderRow)
 ORDER = _replace(OrderRow, "created_ns", "fence")
 FILL = _keep_first(FillRow)
 POSITION = _replace(PositionRow)
@@ -125,6 +127,11 @@ ANSWER = Statement(
 
 # The share lock makes a new owner's ``TAKE_FENCE`` wait for our commit, so that it reads what we wrote.
 HOLD_FENCE = f"SELECT value FROM control_state WHERE key = '{FENCE}' FOR SHARE"
+# A batch whose answer was lost is brought again under the same name: the name says whether it is in already.
+LAST_BATCH = f"SELECT value FROM control_state WHERE key = '{JOURNAL_BATCH}'"
+NEXT_BATCH = (
+    f"UPDATE control_state SET value = $1 WHERE key = '{JOURNAL_BATCH}' AND value <> $1 RETURNING value"
+)
 TAKE_FENCE = (
     "UPDATE control_state SET value = (value::bigint + 1)::text, "
     f"updated_ns = {_CLOCK} WHERE key = '{FENCE}' RETURNING value"

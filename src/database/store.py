@@ -14,12 +14,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from src.core.actions import AuditRecord, OrderStatus, StoredState
+from src.core.actions import AuditRecord, OrderStatus, StoredState, TradingState
 from src.core.errors import ConfigError
 from src.core.events import DailyMaximum, ForecastUpdate
 from src.core.ports import ApprovedOrder
@@ -28,14 +28,19 @@ from src.database import explain, leadership, migrate, readers, statements
 from src.database.commands import CommandTable
 from src.database.connection import application_name, connect, create_engine
 from src.database.errors import DatabaseUnavailable, DuplicateOrder, FencedOut
+from src.database.held import HeldBatch, HeldEntry, HeldIntent, HeldState, batch_name, is_news
 from src.database.leadership import Leadership
 from src.database.ledger import Ledger
 from src.database.readers import JournalEntry
 from src.database.rows import control_row, forecast_row, journal_row, maximum_row, order_row, table_writes
-from src.database.statements import FENCE, Statement
+from src.database.statements import FENCE, JOURNAL_BATCH, Statement
 from src.database.tie_out import TieOut, tie_out_row
 
 LOCK_WAIT_MS = 2_000
+# An order must not wait long for a database that is gone: its price is seconds old by then.
+RECONNECT_LIMIT_S = 3
+CLOSE_LIMIT_S = 2
+Writes: TypeAlias = dict[Statement, list[tuple[Any, ...]]]
 _TAKEN_OVER = "another instance has taken over this database: this one writes and sends nothing more"
 _OUTAGES = (
     OSError,
@@ -44,6 +49,7 @@ _OUTAGES = (
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
     # What the driver says when the connection is lost between a statement and its answer.
     asyncpg.InternalClientError,
 )
@@ -53,6 +59,7 @@ class PostgresStore:
     """Implements ``core.ports.Store``. Open with ``open``; ``lock`` before trading; ``close`` at the end.
 
     A failed write raises ``DatabaseUnavailable`` and is not tried again here: the next call connects anew.
+    ``durable.DurableStore`` stands before it in the daemon, for what must be kept while it does not answer.
     """
 
     def __init__(self, url: str, schema: str, engine: AsyncEngine, fence: str) -> None:
@@ -66,6 +73,7 @@ class PostgresStore:
         self.commands = CommandTable(engine)
         self._lock_name = ""
         self._lock_holder: asyncpg.Connection[Any] | None = None
+        self._batches = 0
 
     @classmethod
     async def open(cls, url: str, schema: str) -> Self:
@@ -77,7 +85,8 @@ class PostgresStore:
         connection = await connect(url, schema)
         try:
             first = statements.CONTROL_ONCE
-            await connection.execute(first.sql, *first.arguments(control_row(FENCE, "0", 0)))
+            for key, value in ((FENCE, "0"), (JOURNAL_BATCH, "")):
+                await connection.execute(first.sql, *first.arguments(control_row(key, value, 0)))
             fence = await connection.fetchval(statements.HOLD_FENCE)
         finally:
             await connection.close()
@@ -89,8 +98,18 @@ class PostgresStore:
         await self._records.close()
         await self._beats.close()
         if self._lock_holder is not None:
-            await self._lock_holder.close()
+            await close(self._lock_holder)
         await self._engine.dispose()
+
+    @property
+    def fence(self) -> int:
+        """The fencing number this instance writes under."""
+        return int(self._fence)
+
+    @property
+    def next_batch(self) -> int:
+        """The number of the batch that the next ``append`` writes, or wrote without hearing an answer."""
+        return self._batches + 1
 
     async def lock(self, name: str) -> int:
         """Become the one writer of this schema; returns the fencing number, higher than any before.
@@ -159,15 +178,35 @@ class PostgresStore:
             raise FencedOut(_TAKEN_OVER)
 
     async def append(self, records: Sequence[AuditRecord]) -> None:
-        """Persist audit records, in order, in one transaction: their tables and a journal line each."""
-        writes: dict[Statement, list[tuple[Any, ...]]] = {}
-        for record in records:
-            for statement, row in table_writes(record):
-                writes.setdefault(statement, []).append(statement.arguments(row))
-        if records:
-            journal = statements.JOURNAL
-            writes[journal] = [journal.arguments(journal_row(record)) for record in records]
-        await self._write(writes)
+        """Persist audit records, in order, in one transaction: their tables and a journal line each.
+
+        After ``DatabaseUnavailable`` call again with the same records: a batch whose commit went through
+        although its answer was lost is not written twice.
+        """
+        if not records:
+            return
+        await self._write(_record_writes(records), batch_name(self.fence, self.next_batch))
+        self._batches += 1
+
+    async def replay(self, entries: Sequence[HeldEntry]) -> None:
+        """Put in what the fallback journal holds, in order. Doing it twice changes nothing.
+
+        Intents are kept as first written. A stop (HALTED, REDUCING) is restored. Batches of records go in
+        once, and not at all if a later instance has written since: its records are the newer truth.
+        """
+        async with self._records.use() as connection:
+            await self._keep_lock()
+            for entry in entries:
+                async with connection.transaction():
+                    if await connection.fetchval(statements.HOLD_FENCE) != self._fence:
+                        raise FencedOut(_TAKEN_OVER)
+                    last = await connection.fetchval(statements.LAST_BATCH)
+                    for statement, rows in _held_writes(entry, last).items():
+                        await connection.executemany(statement.sql, rows)
+                    if isinstance(entry, HeldBatch) and is_news(entry, last):
+                        await connection.fetchval(
+                            statements.NEXT_BATCH, batch_name(entry.fence, entry.number)
+                        )
 
     async def put_forecasts(self, forecasts: Sequence[ForecastUpdate]) -> None:
         """Keep forecasts as first seen (repetitions are ignored)."""
@@ -235,7 +274,7 @@ class PostgresStore:
         """A page of the journal: up to ``limit`` records after place ``after``."""
         return await readers.read_journal(self._engine, after, limit)
 
-    async def _write(self, writes: dict[Statement, list[tuple[Any, ...]]]) -> None:
+    async def _write(self, writes: Writes, batch: str = "") -> None:
         if not writes:
             return
         async with self._records.use() as connection:
@@ -243,6 +282,8 @@ class PostgresStore:
             async with connection.transaction():
                 if await connection.fetchval(statements.HOLD_FENCE) != self._fence:
                     raise FencedOut(_TAKEN_OVER)
+                if batch and await connection.fetchval(statements.NEXT_BATCH, batch) is None:
+                    return  # an earlier attempt was committed, only its answer was lost
                 for statement, rows in writes.items():
                     await connection.executemany(statement.sql, rows)
 
@@ -284,7 +325,7 @@ class _Link:
         async with self._busy:
             try:
                 if self._connection is None or self._connection.is_closed():
-                    self._connection = await connect(self._url, self._schema)
+                    self._connection = await connect(self._url, self._schema, limit_s=RECONNECT_LIMIT_S)
                 yield self._connection
             except (*_OUTAGES, ConfigError) as error:
                 if self._connection is not None:
@@ -297,4 +338,37 @@ class _Link:
     async def close(self) -> None:
         """Close the connection; a later ``use`` opens another."""
         if self._connection is not None:
-            await self._connection.close()
+            await close(self._connection)
+
+
+async def close(connection: asyncpg.Connection[Any]) -> None:
+    """Close a connection; a server that does not answer is left without a word."""
+    try:
+        await connection.close(timeout=CLOSE_LIMIT_S)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()
+
+
+def _record_writes(records: Sequence[AuditRecord]) -> Writes:
+    writes: Writes = {}
+    for record in records:
+        for statement, row in table_writes(record):
+            writes.setdefault(statement, []).append(statement.arguments(row))
+    journal = statements.JOURNAL
+    writes[journal] = [journal.arguments(journal_row(record)) for record in records]
+    return writes
+
+
+def _held_writes(entry: HeldEntry, last_batch: str) -> Writes:
+    """What an entry of the fallback journal still has to change."""
+    match entry:
+        case HeldIntent(intent=intent, reserved=reserved):
+            put = statements.PUT_HELD_ORDER
+            row = order_row(intent, OrderStatus.PENDING_NEW, reserved, intent.created_ts)
+            return {put: [put.arguments(row)]}
+        case HeldState(record=record):
+            if record.state not in {TradingState.HALTED, TradingState.REDUCING}:
+                return {}  # leaving a stop is only believed when the database heard of it
+            return {statement: [statement.arguments(row)] for statement, row in table_writes(record)}
+        case HeldBatch(records=records):
+            return _record_writes(records) if is_news(entry, last_batch) else {}

@@ -47,6 +47,7 @@ from src.core.events import (
     PublicTrade,
     ReportFailed,
     Shutdown,
+    StoreHealth,
     Tick,
 )
 from src.core.market import Market
@@ -102,6 +103,7 @@ class Engine:
         self.exit_desk = ExitDesk(self, self.markets, self.ledger, self.control, limits, exits)
         self.entry_desk = EntryDesk(self, self.markets, self.ledger, self.control, limits, self.exit_desk)
         self.clock_offset: Nanos | None = None
+        self.store_down = ""
         # Why the kill switch is tripped, as last seen; a halt is not cleared while it is.
         self.kill_reason = ""
         self._now: Nanos = 0
@@ -217,7 +219,9 @@ class Engine:
             case FeedDown() | FeedUp():
                 return self._feed(event)
             case ClockOffset():
-                self.clock_offset = event.offset
+                return self._clock(event)
+            case StoreHealth():
+                return self._store(event)
             case Command():
                 return self._answered(event)
             case KillSwitch():
@@ -227,7 +231,11 @@ class Engine:
                 return self._cancel_all()
             case _:
                 return self._account(event)
-        return []
+
+    def _clock(self, event: ClockOffset) -> list[Action]:
+        self.clock_offset = event.offset
+        halt = self.control.on_clock_offset(event.offset, self._now)
+        return [*halt, *self._cancel_all()] if halt else []
 
     def _account(self, event: Event) -> list[Action]:
         ledger = self.ledger
@@ -290,6 +298,16 @@ class Engine:
         out: list[Action] = [Noted("feed_up", {"feed": event.feed}, self._now)]
         # Private messages carry no sequence: after a reconnect only the records tell what was missed.
         return [*out, *self._ask("reconnect")] if event.feed == "market" else out
+
+    def _store(self, event: StoreHealth) -> list[Action]:
+        was, self.store_down = self.store_down, event.reason
+        if bool(was) == bool(event.reason):
+            return []
+        if event.reason:
+            text = f"the database does not answer ({event.reason}): entries are refused, exits go on"
+            return [Alert(Severity.CRITICAL, "store:down", text, self._now)]
+        text = "the database answers again: nothing was lost, entries are allowed"
+        return [Alert(Severity.WARNING, "store:up", text, self._now)]
 
     def _kill_switch(self, event: KillSwitch) -> list[Action]:
         self.kill_reason = event.reason

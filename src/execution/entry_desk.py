@@ -26,6 +26,7 @@ class EntryHost(Protocol):
     """What the entry desk needs from the engine it belongs to."""
 
     clock_offset: Nanos | None
+    store_down: str
     stopping: bool
 
     @property
@@ -99,6 +100,7 @@ class EntryDesk:
             exchange_ok=self._markets.exchange_active and self._markets.trading_active,
             account_ts=ledger.report_ts,
             clock_offset=self._host.clock_offset,
+            store_down=self._host.store_down,
             equity=self._host.equity(),
             spendable=portfolio.cash - orders.reserved(),
             at_risk=portfolio.at_risk() + orders.reserved(),

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from src.core.actions import CancelOrder, RequestReport, RequestSnapshot
-from src.core.errors import VenueError, WireError
+from src.core.errors import StoreUnavailableError, VenueError, WireError
 from src.core.events import Event, OrderRejected, ReportFailed
 from src.core.ports import ApprovedOrder, Clock, OrderGateway, Store
 
@@ -81,11 +81,13 @@ class Executor:
         began = self._monotonic()
         try:
             await self._store.put_intent(approved)
-        except Exception as error:  # the store's failure is fatal, but the order provably never left
+        except Exception as error:  # whatever the failure, the order provably never left
             reason = f"intent not stored: {type(error).__name__}"
             self._deliver(
                 OrderRejected(approved.intent.client_order_id, "not_stored", reason, self._clock.now())
             )
+            if isinstance(error, StoreUnavailableError):
+                return  # how long the store may be away is for its writer to say
             raise
         # The commit may have taken long, and a halt does not wait for it.
         if reason := self._too_late(began) or self._withdrawn(approved):

@@ -29,6 +29,7 @@ class RiskLimits:
     max_feed_lag: Nanos = 5 * SECOND
     max_account_age: Nanos = 5 * MINUTE
     max_clock_offset: Nanos = 2 * SECOND
+    halt_clock_offset: Nanos = 15 * SECOND
     min_time_to_close: Nanos = 2 * MINUTE
 
 

@@ -56,6 +56,7 @@ class RiskContext:
     exchange_ok: bool
     account_ts: Nanos | None
     clock_offset: Nanos | None
+    store_down: str
     equity: Cash
     spendable: Cash
     at_risk: Cash
@@ -84,6 +85,10 @@ def _trading_state(c: RiskContext, _: RiskLimits) -> GateResult:
 
 def _exchange_status(c: RiskContext, _: RiskLimits) -> GateResult:
     return _gate("exchange_status", c.exchange_ok)
+
+
+def _store(c: RiskContext, _: RiskLimits) -> GateResult:
+    return _gate("store_down", not c.store_down, reason=c.store_down)
 
 
 def _clock(c: RiskContext, limits: RiskLimits) -> GateResult:
@@ -171,6 +176,7 @@ def _open_positions(c: RiskContext, limits: RiskLimits) -> GateResult:
 BEFORE_SIZING: tuple[Check, ...] = (
     _trading_state,
     _exchange_status,
+    _store,
     _clock,
     _account,
     _market_open,

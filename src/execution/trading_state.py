@@ -111,6 +111,13 @@ class TradingControl:
             out += self._enter(TradingState.REDUCING, "circuit_breaker", why, ts, next_trading_day(ts))
         return out
 
+    def on_clock_offset(self, offset: Nanos, ts: Nanos) -> Output:
+        """A clock this far from the exchange's makes every age and close time wrong: halt."""
+        if abs(offset) <= self._limits.halt_clock_offset or self.state is TradingState.HALTED:
+            return []
+        why = f"our clock is {offset / SECOND:+.1f} s from the exchange's: synchronise it and start again"
+        return self._enter(TradingState.HALTED, "clock", why, ts, None)
+
     def count_trade(self, ts: Nanos) -> None:
         """An entry order was approved."""
         self._trades.append(ts)

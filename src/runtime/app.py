@@ -54,6 +54,7 @@ from src.runtime.assemble import (
 from src.runtime.command_source import CommandSource
 from src.runtime.daemon import Daemon
 from src.runtime.leadership import lead, unless_stopped
+from src.runtime.open_store import open_durable, when_up
 from src.runtime.operations import operating_services
 from src.runtime.operator import operator
 from src.runtime.settings import Settings
@@ -61,6 +62,7 @@ from src.runtime.settings_mode import Mode
 from src.runtime.stop_signals import on_stop_signal
 from src.runtime.supervisor import Service
 from src.runtime.venue import Venue, origin, reach
+from src.runtime.watchdog import Watchdog
 from src.simulator.paper import PaperGateway
 
 MARKET_EVENTS = (BookSnapshot, BookDelta, BookInvalid, PublicTrade, MarketUpdate, MarketLifecycle)
@@ -100,7 +102,8 @@ async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event
     async with AsyncExitStack() as stack:
         venue = await reach(settings, mode)
         stack.push_async_callback(venue.client.aclose)
-        database = await open_database(settings, ledger_schema(settings, mode), root)
+        schema, waits_s = ledger_schema(settings, mode), settings.database.start_wait_seconds
+        database = await when_up(lambda: open_database(settings, schema, root), waits_s)
         stack.push_async_callback(database.close)
         leading = lead(
             database.store, operator(), standby=standby, takeover_s=settings.operations.takeover_seconds
@@ -109,6 +112,7 @@ async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event
         if fence is None:
             log.info("stopped", state="standing by")
             return
+        store = await open_durable(settings, database, schema, root, stack)
         log.info("database", where=database.described, fence=fence)
         metrics = Metrics()
         engine = build_engine(
@@ -141,7 +145,7 @@ async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event
         daemon = Daemon(
             engine=engine,
             clock=venue.clock,
-            store=database.store,
+            store=store,
             gateway=gateway,
             sources=sources,
             notifier=notifier,
@@ -151,6 +155,7 @@ async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event
             history=await database.store.weather(venue.clock.now() - _WEATHER_MEMORY),
             services=[*_services(venue, engine, feed, notifier, metrics), *operating],
             kill_switch=kill_switch_of(settings, PROJECT).look,
+            outage_limit_s=settings.database.outage_limit_seconds,
         )
         metrics.build(VERSION, mode.value)
         metrics.follow_inbox(daemon.inbox.depth)
@@ -263,7 +268,11 @@ def _services(
         book = engine.book(ticker)
         return None if book is None else (tuple(book.levels(BookSide.BID)), tuple(book.levels(BookSide.ASK)))
 
-    services = []
+    def blocked(seconds: float, where: str) -> None:
+        text = f"the trading loop stood still for {seconds:.1f} s at {where}; the log has the stack"
+        notifier.send(Alert(Severity.CRITICAL, "loop_blocked", text, venue.clock.now()))
+
+    services = [Service("watchdog", Watchdog(blocked).run)]
     if isinstance(notifier, TelegramAlerter):
         services.append(Service("alerts", notifier.run))
     if isinstance(feed, KalshiFeed):
@@ -292,6 +301,7 @@ def _health(daemon: Daemon, engine: Engine) -> HealthReport:
         "engine": "ok" if idle < _HUNG_AFTER else f"no event handled for {idle // SECOND} s",
         "account": "ok" if engine.ledger.report_ts is not None else "not reconciled yet",
         "market_feed": "ok" if engine.markets.feed_up else "down",
+        "database": engine.store_down or "ok",
     }
     healthy = all(text == "ok" for text in checks.values()) and state is not TradingState.STARTING
     return HealthReport(healthy, state.value, checks)

@@ -10,6 +10,7 @@ from src.core.ports import Strategy
 from src.core.units import HOUR, SECOND
 from src.database import migrate
 from src.database.embedded import EmbeddedPostgres
+from src.database.errors import DatabaseUnavailable
 from src.database.store import PostgresStore
 from src.edge_detection.weather_config import WeatherConfig
 from src.edge_detection.weather_estimator import EstimatorConfig
@@ -117,6 +118,15 @@ class Database:
     store: PostgresStore
     embedded: EmbeddedPostgres | None
     described: str
+
+    async def revive(self) -> None:
+        """Start the embedded server again if it is gone. Raises ``DatabaseUnavailable`` when that fails."""
+        if self.embedded is None:
+            return
+        try:
+            await self.embedded.revive()
+        except (ConfigError, OSError) as error:
+            raise DatabaseUnavailable(str(error)) from error
 
     async def close(self) -> None:
         """Close the store, then the server that only we use."""

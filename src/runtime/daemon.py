@@ -18,7 +18,18 @@ from src.core.actions import (
     Severity,
     TradingState,
 )
-from src.core.events import DailyMaximum, Event, FeedDown, ForecastUpdate, KillSwitch, Shutdown, Tick
+from src.core.events import (
+    Command,
+    CommandKind,
+    DailyMaximum,
+    Event,
+    FeedDown,
+    ForecastUpdate,
+    KillSwitch,
+    Shutdown,
+    StoreHealth,
+    Tick,
+)
 from src.core.ports import ApprovedOrder, Clock, Notifier, OrderGateway, Store
 from src.core.units import SECOND, Nanos
 from src.execution.engine import Action, Engine
@@ -26,7 +37,7 @@ from src.execution.executor import Executor
 from src.execution.risk import Approved
 from src.runtime.inbox import Inbox
 from src.runtime.supervisor import Service, Supervisor
-from src.runtime.writer import StoreWriter
+from src.runtime.writer import StoreLostError, StoreWriter
 
 log = structlog.get_logger("daemon")
 _KILL_SWITCH_LOOK_S = 0.25
@@ -58,11 +69,12 @@ class Daemon:
         history: Sequence[Event] = (),
         kill_switch: Callable[[], str] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        outage_limit_s: float = 120.0,
     ) -> None:
         self.engine = engine
         self.clock = clock
         self.inbox = Inbox()
-        self.writer = StoreWriter(store)
+        self.writer = StoreWriter(store, self._store_health, outage_limit_s)
         self.executor = Executor(
             gateway,
             store,
@@ -74,7 +86,7 @@ class Daemon:
             engine.withdrawn,
             monotonic,
         )
-        self.supervisor = Supervisor()
+        self.supervisor = Supervisor(on_broken=self._broken)
         self._store = store
         self._sources = sources
         self._notifier = notifier
@@ -119,7 +131,11 @@ class Daemon:
         try:
             watched: set[asyncio.Future[Any]] = {*tasks, *sources, stopper, self._failure}
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-            if self._stop.is_set():
+            lost = self._store_lost(tasks)
+            if lost is not None:
+                # The next start must find a halt: nobody knows yet how long the account was not written down.
+                self._halt("store", str(lost))
+            if self._stop.is_set() or lost is not None:
                 await self._stop_in_stages(sources)
             self._raise_first({*tasks, *sources})
         finally:
@@ -128,6 +144,7 @@ class Daemon:
             await asyncio.gather(*tasks, *sources, stopper, return_exceptions=True)
             if not self._failure.done():
                 self._failure.cancel()
+            self._set_aside()
 
     def stop(self) -> None:
         """Begin the staged stop."""
@@ -230,6 +247,35 @@ class Daemon:
             if task.done() and not task.cancelled():
                 task.result()
 
+    def _store_health(self, reason: str) -> None:
+        self.inbox.put_urgent(StoreHealth(reason, self.clock.now()))
+
+    def _broken(self, service: str, why: str) -> None:
+        self._halt("supervisor", f"{service} {why}")
+
+    def _halt(self, who: str, why: str) -> None:
+        self.inbox.put_urgent(Command(CommandKind.HALT, who, why, self.clock.now()))
+
+    @staticmethod
+    def _store_lost(tasks: set[asyncio.Task[None]]) -> StoreLostError | None:
+        for task in tasks:
+            if task.done() and not task.cancelled() and isinstance(task.exception(), StoreLostError):
+                return StoreLostError(str(task.exception()))
+        return None
+
+    def _set_aside(self) -> None:
+        """What the database did not take goes into the fallback journal, for the next start."""
+        try:
+            if kept := self.writer.set_aside():
+                log.warning("records_set_aside", records=kept)
+        except OSError as error:
+            log.error(
+                "records_lost",
+                records=self.writer.waiting,
+                reason=str(error),
+                hint="the exchange has the fills",
+            )
+
     # --- stop ----------------------------------------------------------------------------------
 
     async def _stop_in_stages(self, sources: set[asyncio.Task[None]]) -> None:
@@ -240,7 +286,8 @@ class Daemon:
         for task in sources:
             task.cancel()
         await asyncio.gather(*sources, return_exceptions=True)
-        await self._stage("flush the journal", self.writer.flushed(), 10.0)
+        if not self.writer.is_down:
+            await self._stage("flush the journal", self.writer.flushed(), 10.0)
 
     async def _stage(self, name: str, work: Awaitable[None], timeout: float) -> None:
         try:

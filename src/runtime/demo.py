@@ -23,11 +23,12 @@ from src.core.errors import TradingSystemError
 from src.core.events import Tick
 from src.core.market import MarketStatus
 from src.core.units import DOLLAR_CASH, MINUTE, SECOND, Cash, Nanos
-from src.database.store import PostgresStore
+from src.database.durable import DurableStore
+from src.database.fallback import FallbackFile
 from src.execution.limits import ReconcilePolicy
 from src.monitoring.metrics import Metrics
 from src.monitors.simulated_weather import SimulatedWeatherSource
-from src.runtime.assemble import build_engine, open_database, risk_limits
+from src.runtime.assemble import Database, build_engine, open_database, risk_limits
 from src.runtime.book_check import ledger_differences
 from src.runtime.clocks import ManualClock, wall_ms
 from src.runtime.daemon import Daemon
@@ -71,7 +72,10 @@ async def run_demo(
     async with AsyncExitStack() as stack:
         database = await open_database(settings, "demo_run", root, reset=True)
         stack.push_async_callback(database.close)
-        await database.store.lock("demo")
+        fence = await database.store.lock("demo")
+        fallback = FallbackFile(root / plan.directory, "demo_run", fence)
+        stack.callback(fallback.close)
+        fallback.clear()  # the ledger of an earlier demo is gone as well
         console.print(f"database: {database.described}", highlight=False, soft_wrap=True)
         service = SimulatorService(
             plan.world, root / plan.directory / "simulated-key.pem", seed=plan.seed, balance=plan.balance
@@ -79,7 +83,7 @@ async def run_demo(
         await service.start()
         stack.push_async_callback(service.stop)
         console.print(f"simulated exchange: {service.rest_url}", highlight=False)
-        run = _DemoRun(plan, settings, service, database.store, reader, console)
+        run = _DemoRun(plan, settings, service, database, fallback, reader, console)
         stack.push_async_callback(run.close)
         await run.drive(stop)
         return await run.report()
@@ -93,13 +97,14 @@ class _DemoRun:
         plan: DemoPlan,
         settings: Settings,
         service: SimulatorService,
-        store: PostgresStore,
+        database: Database,
+        fallback: FallbackFile,
         reader: ReportReader,
         console: Console,
     ) -> None:
         self._plan = plan
         self._service = service
-        self._store = store
+        self._store = database.store
         self._reader = reader
         self._clock = ManualClock(plan.world.start)
         signer = Signer(service.key_id, load_private_key(str(service.private_key_path)), wall_ms)
@@ -127,7 +132,7 @@ class _DemoRun:
         self._daemon = Daemon(
             engine=self._engine,
             clock=self._clock,
-            store=store,
+            store=DurableStore(database.store, fallback, database.revive),
             gateway=KalshiGateway(self._client, self._clock),
             sources={"market": self._feed.stream, "weather": self._weather.stream},
             notifier=self._view,

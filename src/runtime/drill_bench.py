@@ -21,6 +21,8 @@ from src.core.errors import TradingSystemError
 from src.core.events import BookInvalid, Command, CommandKind, Event
 from src.core.sides import BookSide
 from src.core.units import MILLISECOND, SECOND
+from src.database.durable import DurableStore
+from src.database.fallback import FallbackFile
 from src.database.store import PostgresStore
 from src.execution.engine import Engine
 from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
@@ -86,6 +88,7 @@ class Bench:
         self.limits = drill_limits(limits)
         self.url, self.schema = url, schema
         self.plan = FaultPlan(seed=seed)
+        self._folder = folder
         self.kill_file = folder / f"{schema}.HALT"
         self.kill_file.unlink(missing_ok=True)
         self.service = SimulatorService(
@@ -116,7 +119,7 @@ class Bench:
         service = self.service
         signer = Signer(service.key_id, load_private_key(str(service.private_key_path)), wall_ms)
         self.store = await PostgresStore.open(self.url, self.schema)
-        await self.store.lock(DAEMON_LOCK)
+        self._fallback = FallbackFile(self._folder, self.schema, await self.store.lock(DAEMON_LOCK))
         self.client = KalshiClient(service.rest_url, signer, transport=AiohttpTransport())
         self.client.budget.balance.resize(_BALANCE_READS, _BALANCE_READS)
         self.strategy = DrillStrategy(self._lives)
@@ -139,7 +142,7 @@ class Bench:
         self.daemon = Daemon(
             engine=self.engine,
             clock=self.clock,
-            store=self.store,
+            store=DurableStore(self.store, self._fallback),
             gateway=gateway,
             sources={"market": self._market, "exchange": status.stream},
             notifier=self.watch,
@@ -166,6 +169,7 @@ class Bench:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
             await self.client.aclose()
+            self._fallback.close()
             await self.store.close()
 
     async def close(self) -> None:

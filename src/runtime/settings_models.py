@@ -190,6 +190,17 @@ class DatabaseSettings(Section):
         description="where the embedded server lives without DATABASE_URL",
     )
     pool_size: int = Field(default=5, ge=2, le=50, description="database connections")
+    fallback_dir: str = Field(
+        default="var/fallback",
+        min_length=1,
+        description="where exits and halts are written while the database does not answer",
+    )
+    start_wait_seconds: float = Field(
+        default=120, ge=0, le=3_600, description="how long a start waits for the database"
+    )
+    outage_limit_seconds: float = Field(
+        default=120, ge=1, le=3_600, description="how long the database may be away before the daemon halts"
+    )
 
 
 class Secrets(Section):

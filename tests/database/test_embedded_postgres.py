@@ -98,6 +98,28 @@ async def test_killing_the_server_loses_nothing_committed_and_the_store_heals(fo
     assert [one.trade_id for one in state.fills] == ["t1", "t2"]
 
 
+async def test_a_server_that_was_killed_is_started_again_where_open_stores_look_for_it(folder: Path) -> None:
+    """The daemon calls ``revive`` while the database is away: same port, same data; nothing while it runs."""
+    server = EmbeddedPostgres(folder)
+    url = await server.start()
+    store = await PostgresStore.open(url, "live")
+    await store.put_intent(approved("s1"))
+    master = _postmaster(folder)
+    await server.revive()
+    assert _postmaster(folder) == master, "a server that runs is left alone"
+    os.kill(master, signal.SIGKILL)
+    with pytest.raises(DatabaseUnavailable):
+        await _append_for_ever(store)
+    async with asyncio.timeout(60):
+        while not server._keeper or not server._keeper.is_closed():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    await server.revive()
+    await store.append([booked(fill("t2", BookSide.BID, 4_500, 1_000))])
+    assert [order.intent.signal_id for order in (await store.load()).orders] == ["s1"]
+    await store.close()
+    await server.stop()
+
+
 async def test_a_server_that_survived_our_death_is_found_and_used(folder: Path) -> None:
     program = (
         "import asyncio, sys, pathlib\n"

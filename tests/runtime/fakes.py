@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from src.core.actions import Alert, AuditRecord, CancelOrder, StoredState
+from src.core.actions import Alert, AuditRecord, CancelOrder, StateChanged, StoredState
+from src.core.errors import StoreUnavailableError
 from src.core.events import (
     AccountReport,
     CancelAnswered,
@@ -32,16 +33,34 @@ class MemoryStore:
         self.forecasts: list[ForecastUpdate] = []
         self.maxima: list[DailyMaximum] = []
         self.broken = False
+        self.held: list[StateChanged] = []
+        self.aside: list[AuditRecord] = []
+        self.away = 0
+        self.attempts: list[int] = []
 
     async def put_intent(self, approved: ApprovedOrder) -> None:
         """Keep the intent's id."""
+        if self.away:
+            raise StoreUnavailableError("connection refused")
         if self.broken:
             raise ConnectionError("database is down")
         self.intents.append(approved.intent.client_order_id)
 
     async def append(self, records: Sequence[AuditRecord]) -> None:
-        """Keep the records."""
+        """Keep the records; fails ``away`` times first."""
+        self.attempts.append(len(records))
+        if self.away:
+            self.away -= 1
+            raise StoreUnavailableError("connection refused")
         self.records += records
+
+    def hold_state(self, record: StateChanged) -> None:
+        """Keep a state that the journal did not take."""
+        self.held.append(record)
+
+    def set_aside(self, records: Sequence[AuditRecord]) -> None:
+        """Keep what was never written."""
+        self.aside += records
 
     async def put_forecasts(self, forecasts: Sequence[ForecastUpdate]) -> None:
         """Keep the forecasts."""

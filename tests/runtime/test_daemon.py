@@ -33,7 +33,7 @@ def _rejected(approved: ApprovedOrder) -> Answer:
 class Rig:
     """A daemon with fakes in every port."""
 
-    def __init__(self, answer: Callable[[ApprovedOrder], Answer]) -> None:
+    def __init__(self, answer: Callable[[ApprovedOrder], Answer], outage_limit_s: float) -> None:
         self.strategy = b.Scripted()
         self.engine = Engine([self.strategy], RiskLimits(min_edge=0.02), ReconcilePolicy(), {})
         self.store = MemoryStore()
@@ -53,6 +53,7 @@ class Rig:
             resync=lambda tickers: None,
             on_latency=self.latencies.append,
             tick_interval=None,
+            outage_limit_s=outage_limit_s,
         )
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -72,9 +73,9 @@ class Rig:
 
 @asynccontextmanager
 async def _running(
-    answer: Callable[[ApprovedOrder], Answer],
+    answer: Callable[[ApprovedOrder], Answer], outage_limit_s: float = 60.0
 ) -> AsyncIterator[tuple[Rig, asyncio.Task[None]]]:
-    rig = Rig(answer)
+    rig = Rig(answer, outage_limit_s)
     task = asyncio.create_task(rig.daemon.run())
     try:
         await rig.until(lambda: rig.engine.book(b.TICKER) is not None and rig.daemon.is_quiet)

@@ -56,7 +56,7 @@ def test_a_full_urgent_lane_is_fatal() -> None:
 async def test_records_are_written_in_order_and_flushed_means_stored() -> None:
     """Thousands of records arrive once each, in the order they were made."""
     store = MemoryStore()
-    writer = StoreWriter(store)
+    writer = StoreWriter(store, lambda reason: None, 1.0)
     task = asyncio.create_task(writer.run())
     try:
         for number in range(5_000):
