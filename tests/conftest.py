@@ -89,3 +89,17 @@ async def no_leaked_task() -> AsyncIterator[None]:
         await asyncio.sleep(0)
     names = ", ".join(sorted(f"{task.get_name()} ({task.get_coro()!r})" for task in leaked))
     pytest.fail(f"tasks outlive their test: {names}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which seed caught which planted bug (also in CI, where only the summary is read)."""
+    lines = [
+        value
+        for report in terminalreporter.stats.get("passed", [])
+        for name, value in report.user_properties
+        if name == "mutant"
+    ]
+    if lines:
+        terminalreporter.section("planted bugs")
+        for line in sorted(lines):
+            terminalreporter.write_line(line)

@@ -7,6 +7,7 @@ settlements kept as first written; other rows replaced in order; one writer, by 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from src.core.actions import (
     AuditRecord,
@@ -21,21 +22,45 @@ from src.core.actions import (
     StoredState,
     TradingState,
 )
+from src.core.errors import StoreUnavailableError
 from src.core.events import Fill, Settlement
 from src.core.ports import ApprovedOrder
+from src.core.signal import OrderIntent
 from src.core.units import Cash, Nanos
+from src.database.errors import DuplicateOrder
+from src.database.held import HeldEntry, HeldIntent, HeldState, batch_name, is_news
 
 
-class StoreError(Exception):
-    """The database refused or did not answer."""
+class StoreError(StoreUnavailableError):
+    """The database did not answer."""
 
 
-class DuplicateError(Exception):
+class DuplicateError(DuplicateOrder):
     """A unique constraint is broken, which no correct program does."""
 
 
-class FencedOutError(StoreError):
+class FencedOutError(Exception):
     """Another instance owns the store now."""
+
+
+class MemoryFallback:
+    """The local file: what ``append`` took is there after a crash."""
+
+    def __init__(self) -> None:
+        self.entries: tuple[HeldEntry, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is held."""
+        return not self.entries
+
+    def append(self, entry: HeldEntry) -> None:
+        """Hold an entry."""
+        self.entries = (*self.entries, entry)
+
+    def clear(self) -> None:
+        """Forget what is held."""
+        self.entries = ()
 
 
 class Committed:
@@ -49,23 +74,47 @@ class Committed:
         self.state: StateChanged | None = None
         self.opening: tuple[Cash, Nanos] | None = None
         self.values: dict[str, str] = {}
+        self.last_batch = ""
+        self.local = MemoryFallback()
 
     def put_intent(self, approved: ApprovedOrder, fence: int) -> None:
         """Commit an order's row."""
         self._check(fence)
-        intent = approved.intent
+        self._insert(approved.intent, approved.reserved)
+
+    def _insert(self, intent: OrderIntent, reserved: Cash) -> None:
         known = {(row.intent.signal_id, row.intent.attempt) for row in self.orders.values()}
         if intent.client_order_id in self.orders or (intent.signal_id, intent.attempt) in known:
             raise DuplicateError(f"order {intent.client_order_id} exists already")
         self.orders[intent.client_order_id] = StoredOrder(
-            "", intent, OrderStatus.PENDING_NEW, 0, approved.reserved, False
+            "", intent, OrderStatus.PENDING_NEW, 0, reserved, False
         )
 
-    def append(self, records: Sequence[AuditRecord], fence: int) -> None:
-        """Commit records in one transaction."""
+    def append(self, records: Sequence[AuditRecord], fence: int, number: int) -> bool:
+        """Commit records in one transaction, once; False when an earlier attempt had been committed."""
         self._check(fence)
+        if self.last_batch == batch_name(fence, number):
+            return False
+        self.last_batch = batch_name(fence, number)
         for record in records:
             self._apply(record)
+        return True
+
+    def replay(self, entries: Sequence[HeldEntry], fence: int) -> None:
+        """What the PostgreSQL store does with what was held locally."""
+        self._check(fence)
+        for entry in entries:
+            match entry:
+                case HeldIntent(intent=intent, reserved=reserved):
+                    with suppress(DuplicateError):
+                        self._insert(intent, reserved)
+                case HeldState(record=record):
+                    if record.state in {TradingState.HALTED, TradingState.REDUCING}:
+                        self._apply(record)
+                case _ if is_news(entry, self.last_batch):
+                    self.last_batch = batch_name(entry.fence, entry.number)
+                    for record in entry.records:
+                        self._apply(record)
 
     def load(self) -> StoredState:
         """What a new process finds."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 from src.core.actions import OrderStatus, StoredState, TradingState
+from src.core.errors import StoreUnavailableError
 from src.core.events import AccountReport, Fill, OrderUnknown
 from src.core.ports import ApprovedOrder
 from src.core.sides import BookSide
 from src.core.units import DOLLAR_PRICE, Nanos
+from src.database.durable import DurableStore
 from src.execution import exits, portfolio, reconcile
 from src.execution.engine import Engine
 from src.execution.entry_desk import EntryDesk
@@ -22,6 +24,7 @@ from src.execution.market_state import MarketState
 from src.execution.orders import LIVE, OrderRegister
 from src.execution.portfolio import Portfolio
 from src.execution.risk import approve
+from src.runtime.writer import StoreWriter
 
 Patch = tuple[Any, str, Any]
 
@@ -226,6 +229,33 @@ def _no_last_look() -> list[Patch]:
     return [(Engine, "withdrawn", lambda self, approved: "")]
 
 
+def _held_exits_forgotten() -> list[Patch]:
+    async def recover(self: DurableStore) -> None:
+        self._fallback.clear()
+
+    return [(DurableStore, "recover", recover)]
+
+
+def _entry_without_a_row() -> list[Patch]:
+    original = DurableStore.put_intent
+
+    async def put_intent(self: DurableStore, approved: ApprovedOrder) -> None:
+        try:
+            await original(self, approved)
+        except StoreUnavailableError:
+            return  # "the order is more important than its row"
+
+    return [(DurableStore, "put_intent", put_intent)]
+
+
+def _batch_dropped_on_failure() -> list[Patch]:
+    async def until_answered(self: StoreWriter, write: Callable[[], Any]) -> None:
+        with suppress(StoreUnavailableError):
+            await write()
+
+    return [(StoreWriter, "_until_answered", until_answered)]
+
+
 MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "a timeout is booked as a rejection": _timeout_is_rejection,
     "an order is sent before it is stored": _send_before_store,
@@ -250,6 +280,9 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "fills of stored orders are not restored": _listed_fills_not_restored,
     "a book in doubt is shown": _book_in_doubt_is_shown,
     "no last look before sending": _no_last_look,
+    "what was held locally is forgotten": _held_exits_forgotten,
+    "an entry leaves although its row was not stored": _entry_without_a_row,
+    "records the database did not take are dropped": _batch_dropped_on_failure,
 }
 
 

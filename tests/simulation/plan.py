@@ -71,6 +71,7 @@ class Plan:
     opening_position: bool
     clock_offset: Nanos
     flatten: bool
+    store_away_every: float
 
 
 def draw(seed: int) -> Plan:
@@ -142,4 +143,5 @@ def draw(seed: int) -> Plan:
         opening_position=rng.random() < 0.2,
         clock_offset=rng.choice([0, 0, SECOND // 2, -SECOND // 2]),
         flatten=rng.random() < 0.6,
+        store_away_every=every(20, 60, 0.35),
     )

@@ -8,21 +8,27 @@ from dataclasses import replace
 from random import Random
 
 from src.core.actions import Alert, AuditRecord, StoredState
-from src.core.events import Event, ForecastUpdate
+from src.core.events import DailyMaximum, Event, ForecastUpdate
 from src.core.ports import ApprovedOrder
 from src.core.signal import OrderIntent, Purpose, TimeInForce
 from src.core.units import Nanos
+from src.database.durable import DurableStore
+from src.database.held import HeldEntry
 from src.execution.engine import Action, Engine
 from src.execution.limits import ExitPolicy, ReconcilePolicy
 from src.runtime.daemon import Daemon
 from src.runtime.supervisor import Supervisor
-from tests.simulation.crash_store import Committed, StoreError
+from src.runtime.writer import StoreLostError
+from tests.simulation.crash_store import Committed, FencedOutError, StoreError
 from tests.simulation.faulty_feed import FaultyFeed, Wire
 from tests.simulation.faulty_gateway import FaultyGateway
 from tests.simulation.news import NAME, NewsDesk, ScriptedStrategy
 from tests.simulation.sim_venue import SimVenue
 from tests.simulation.stage import ProcessClock, Stage, for_ever
 from tests.simulation.watch import Watch
+
+# Some outages of a world last longer.
+OUTAGE_LIMIT_S = 20.0
 
 
 class WatchedEngine(Engine):
@@ -74,13 +80,14 @@ class Process:
         self.daemon = Daemon(
             engine=self.engine,
             clock=self.clock,
-            store=StorePort(self),
+            store=DurableStore(StorePort(self), committed.local),
             gateway=FaultyGateway(stage, venue, self.clock, self, watch.on_way),
             sources={"market": self.feed.stream, "weather": lambda: news.stream(self.clock)},
             notifier=self,
             readers=(),
             resync=self.feed.resync,
             on_latency=lambda _: None,
+            outage_limit_s=OUTAGE_LIMIT_S,
             monotonic=lambda: asyncio.get_running_loop().time(),
         )
         self.daemon.supervisor = Supervisor(rng=Random(f"supervisor:{plan.seed}:{number}"))
@@ -95,8 +102,10 @@ class Process:
             self.end = "stopped"
         except asyncio.CancelledError:
             self.end = "crashed"
-        except (StoreError, ExceptionGroup) as error:
+        except (FencedOutError, StoreLostError, StoreError) as error:
             self.end = f"store: {error}"
+            if isinstance(error, StoreLostError):
+                self.stage.saw("store away past the limit")
         except Exception as error:
             self.end = f"died: {type(error).__name__}: {error}"
             self.stage.violated(f"the process died: {type(error).__name__}: {error}")
@@ -159,6 +168,12 @@ class StorePort:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._stage = process.stage
+        self.next_batch = 1
+
+    @property
+    def fence(self) -> int:
+        """The process's fencing number."""
+        return self._process.fence
 
     async def put_intent(self, approved: ApprovedOrder) -> None:
         """Commit an order's row."""
@@ -166,17 +181,27 @@ class StorePort:
         await self._commit("intent", lambda: process.committed.put_intent(approved, process.fence))
 
     async def append(self, records: Sequence[AuditRecord]) -> None:
-        """Commit records."""
+        """Commit records, once."""
         process = self._process
 
         def commit() -> None:
-            process.committed.append(records, process.fence)
-            process.watch.stored(process, records)
+            if process.committed.append(records, process.fence, self.next_batch):
+                process.watch.stored(process, records)
 
         await self._commit("records", commit)
+        self.next_batch += 1
+
+    async def replay(self, entries: Sequence[HeldEntry]) -> None:
+        """Put in what was held locally."""
+        process = self._process
+        await self._commit("records", lambda: process.committed.replay(entries, process.fence))
+        self._stage.saw("held entries replayed")
 
     async def put_forecasts(self, forecasts: Sequence[ForecastUpdate]) -> None:
         """Forecasts are not looked at here."""
+
+    async def put_maxima(self, maxima: Sequence[DailyMaximum]) -> None:
+        """There are none here."""
 
     async def load(self) -> StoredState:
         """Read everything."""
@@ -187,6 +212,11 @@ class StorePort:
 
     async def _commit(self, what: str, commit: Callable[[], None]) -> None:
         stage, plan = self._stage, self._stage.plan
+        if stage.store_is_away:
+            stage.saw("store away")
+            await asyncio.sleep(0.5)
+            await self._process.point(f"{what}: before commit")
+            raise StoreError("connection refused")
         slow = stage.hits("store_slow", plan.store_slow)
         if slow:
             stage.saw("store slow")

@@ -72,6 +72,8 @@ class Script:
             ):
                 if every:
                     group.create_task(self._often(name, every, act))
+            if plan.store_away_every:
+                group.create_task(self._store_goes_away())
             if plan.pause_every:
                 group.create_task(self._pauses())
             if plan.market_pause_every:
@@ -80,6 +82,13 @@ class Script:
                 group.create_task(self._settle())
             if plan.close_early:
                 group.create_task(self._close_early())
+
+    async def _store_goes_away(self) -> None:
+        """The database does not answer for a while; sometimes longer than the daemon waits for it."""
+        dice, stage = self._stage.dice("store away"), self._stage
+        while stage.faulty:
+            await asyncio.sleep(dice.expovariate(1 / stage.plan.store_away_every))
+            stage.store_back_at = stage.loop.time() + dice.choice([dice.uniform(1, 12), dice.uniform(15, 35)])
 
     # --- the crowd -----------------------------------------------------------------------------------
 

@@ -6,16 +6,55 @@ import argparse
 import logging
 import os
 import sys
+import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 import structlog
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
+from tests.simulation.caught_by import first_catch
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.world import Result, run_world
 
+# What a world does to the program; the rest of what is counted is what came of it.
+FAULTS = frozenset(
+    {
+        "429 on an order",
+        "5xx, order accepted",
+        "5xx, order not accepted",
+        "account frame lost",
+        "book frame lost",
+        "cash moved by the owner",
+        "connection lost",
+        "determined again",
+        "exchange paused",
+        "market closed early",
+        "order ended by the venue after its acknowledgement",
+        "report failed",
+        "request late",
+        "request lost",
+        "response lost",
+        "second instance took over",
+        "settled no",
+        "settled scalar",
+        "settled void",
+        "settled yes",
+        "store away",
+        "store failed after commit",
+        "store failed before commit",
+        "store slow",
+    }
+)
 REGRESSIONS = Path(__file__).with_name("regressions.txt")
 
 
@@ -37,35 +76,82 @@ def remember(result: Result) -> None:
             file.write(f"{result.seed} {result.violations[0][:140]}\n")
 
 
+def _catch(name: str) -> tuple[str, int | None]:
+    return name, first_catch(name)
+
+
+def _columns() -> tuple[ProgressColumn | str, ...]:
+    return (
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+
+
+def _report(seen: Counter[str], worlds: int, failed: int, seconds: float) -> None:
+    """Worlds, crashes, faults by kind, violations, speed; then everything else that happened."""
+    cores = os.cpu_count() or 1
+    crashes = sum(times for what, times in seen.items() if what.startswith("crash at "))
+    injected = {what: times for what, times in seen.items() if what in FAULTS or what.startswith("crash at ")}
+    print("faults injected, by kind:")
+    for what, times in sorted(injected.items(), key=lambda item: -item[1]):
+        print(f"{times:10,d}  {what}")
+    print("what else happened:")
+    for what, times in sorted(seen.items()):
+        if what not in injected:
+            print(f"{times:10,d}  {what}")
+    print(f"worlds run        {worlds:,d} in {seconds:.0f} s ({worlds / seconds:.1f}/s on {cores} cores)")
+    print(f"crashes           {crashes:,d}")
+    print(f"faults injected   {sum(injected.values()):,d} of {len(injected)} kinds")
+    print(f"violations        {failed:,d}")
+
+
 def main() -> int:
-    """Run the worlds; print every failing seed with its trace, and what was seen how often."""
+    """Run the worlds, then the planted bugs; print every failing seed with its trace, and the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worlds", type=int, default=2_000)
+    parser.add_argument("--worlds", type=int, default=2_000, help="how many seeds (default 2000)")
     parser.add_argument("--first", type=int, default=0, help="first seed")
-    parser.add_argument("--trace", action="store_true", help="print the end of each world's trace")
+    parser.add_argument("--trace", action="store_true", help="only print the end of each world's trace")
     options = parser.parse_args()
+    if options.worlds < 1:
+        parser.error("--worlds must be at least 1")
     seeds = range(options.first, options.first + options.worlds)
+    if options.trace:
+        quiet()
+        for seed in seeds:
+            print(run_world(seed).describe())
+        return 0
     seen: Counter[str] = Counter()
     failed: list[Result] = []
-    columns = ("worlds", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    missed: list[str] = []
     with (
         ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=quiet) as pool,
-        Progress(*columns) as progress,
+        Progress(*_columns()) as progress,
     ):
         bar = progress.add_task("worlds", total=len(seeds))
-        for result in pool.map(run_world, seeds, chunksize=8):
+        began = time.monotonic()
+        for result in pool.map(run_world, seeds, chunksize=min(8, -(-len(seeds) // 8))):
             progress.advance(bar)
-            seen.update(dict.fromkeys(result.seen, 1))
-            if options.trace:
-                progress.console.print(result.describe(), markup=False)
-            elif result.violations:
+            seen.update(result.seen)
+            if result.violations:
                 failed.append(result)
                 remember(result)
                 progress.console.print(result.describe(), markup=False)
-    for what, worlds in sorted(seen.items()):
-        print(f"{worlds:8d} worlds: {what}")
-    print(f"{len(failed)} of {len(seeds)} worlds failed: {[result.seed for result in failed][:20]}")
-    return 1 if failed else 0
+        seconds = time.monotonic() - began
+        bar = progress.add_task("planted bugs", total=len(MUTANTS))
+        for name, seed in pool.map(_catch, MUTANTS):
+            progress.advance(bar)
+            if seed is None:
+                missed.append(name)
+            said = f"seed {seed} catches" if seed is not None else "NOT CAUGHT"
+            progress.console.print(f"{said}: {name}", markup=False)
+    _report(seen, len(seeds), len(failed), seconds)
+    print(f"planted bugs      {len(MUTANTS) - len(missed)} of {len(MUTANTS)} caught")
+    if failed:
+        print(f"failing seeds     {[result.seed for result in failed][:20]}")
+    return 1 if failed or missed else 0
 
 
 if __name__ == "__main__":

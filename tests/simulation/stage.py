@@ -22,6 +22,7 @@ class Stage:
         self.plan = plan
         self.loop = loop
         self.faulty = True
+        self.store_back_at = 0.0
         self.seen: Counter[str] = Counter()
         self.violations: list[str] = []
         self.tail: deque[str] = deque(maxlen=_TAIL)
@@ -38,6 +39,11 @@ class Stage:
     def digest(self) -> str:
         """Hash of the whole trace so far."""
         return self._hash.hexdigest()
+
+    @property
+    def store_is_away(self) -> bool:
+        """Whether the database does not answer now."""
+        return self.faulty and self.loop.time() < self.store_back_at
 
     def dice(self, name: str) -> random.Random:
         """A stream of chance of its own, so that one part's draws do not move another's."""

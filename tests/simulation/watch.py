@@ -32,6 +32,7 @@ from src.core.fees import FeeSchedule
 from src.core.ports import ApprovedOrder
 from src.core.signal import OrderIntent, Purpose
 from src.core.units import Cash, Count, Price
+from src.database.held import HeldIntent
 from src.execution.engine import Action
 from src.execution.orders import worst_case_cost
 from src.execution.risk import Approved
@@ -97,7 +98,14 @@ class Watch:
             stage.violated(f"I1: {key} is sent as {cid} and as {self._by_signal[key]}")
         if intent.purpose is Purpose.ENTRY and intent.attempt:
             stage.violated(f"I1: entry {cid} is attempt {intent.attempt} for one signal")
-        if cid not in self.committed.orders:
+        held = {
+            entry.intent.client_order_id
+            for entry in self.committed.local.entries
+            if isinstance(entry, HeldIntent)
+        }
+        if cid in held and intent.purpose is Purpose.EXIT:
+            stage.saw("exit by the fallback journal")
+        elif cid not in self.committed.orders:
             stage.violated(f"I1: order {cid} leaves before it is stored")
         if intent.purpose is Purpose.ENTRY:
             state = process.engine.control.state
