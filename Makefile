@@ -17,7 +17,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock lock-check bench soak clean
+.PHONY: help demo test check lock lock-check bench soak crash clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: .venv/dev.stamp ## measure the hot paths beside their references
 
 soak: .venv/dev.stamp ## simulate N worlds of faults on all cores (make soak N=20000)
 	$(BIN)/python -m tests.simulation.soak --worlds $(or $(N),2000) $(ARGS)
+
+crash: .venv/dev.stamp ## kill a real daemon at every instrumented point, N orders of the points (make crash N=20)
+	CRASH_SEEDS=$(or $(N),10) $(BIN)/python -m pytest tests/e2e/test_crash_points_process.py $(PYTEST_ARGS)
 
 clean: ## remove what was made here (not var/, which holds the database)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from src.database.embedded import EmbeddedPostgres
 from tests.e2e.plain_client import PlainClient
-from tests.e2e.programs import Program
+from tests.e2e.programs import MAIN, Program
 
 Start = Callable[..., Program]
 
@@ -46,8 +46,8 @@ def start(folder: Path) -> Iterator[Start]:
     """``start("run", ..., env={...})``; whatever still runs at the end of the test is killed."""
     programs: list[Program] = []
 
-    def begin(*arguments: str, env: Mapping[str, str] | None = None) -> Program:
-        programs.append(Program(folder, *arguments, env=env))
+    def begin(*arguments: str, env: Mapping[str, str] | None = None, script: Path = MAIN) -> Program:
+        programs.append(Program(folder, *arguments, env=env, script=script))
         return programs[-1]
 
     yield begin

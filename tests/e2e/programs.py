@@ -36,15 +36,21 @@ def until(condition: Callable[[], T | None], what: str, limit: float = LIMIT) ->
 
 
 class Program:
-    """``python main.py ARGUMENTS`` in a folder of its own, with an environment of its own."""
+    """``python SCRIPT ARGUMENTS`` in a folder of its own, with an environment of its own."""
 
-    def __init__(self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        script: Path = MAIN,
+    ) -> None:
         name = f"{arguments[0]}-{time.monotonic_ns()}"
         self._out, self._err = folder / f"{name}.out", folder / f"{name}.err"
         inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, str(MAIN), *arguments],
+                [sys.executable, str(script), *arguments],
                 cwd=folder,
                 env=inherited | dict(env or {}),
                 stdin=subprocess.DEVNULL,
