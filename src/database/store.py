@@ -365,7 +365,7 @@ def _held_writes(entry: HeldEntry, last_batch: str) -> Writes:
         case HeldIntent(intent=intent, reserved=reserved):
             put = statements.PUT_HELD_ORDER
             row = order_row(intent, OrderStatus.PENDING_NEW, reserved, intent.created_ts)
-            return {put: [put.arguments(row)]}
+            return {put: [put.arguments({**row, FENCE: entry.fence})]}
         case HeldState(record=record):
             if record.state not in {TradingState.HALTED, TradingState.REDUCING}:
                 return {}  # leaving a stop is only believed when the database heard of it
