@@ -205,6 +205,7 @@ async def test_an_outer_cancellation_at_any_await_leaves_no_order_in_the_dark(tu
         lambda error: pytest.fail(f"{error!r}"),
         lambda tickers, reason: _turns(1),
         lambda approved: "",
+        lambda: 0.0,
     )
     order = _one_approved()
 
@@ -238,6 +239,7 @@ async def test_a_send_that_is_cut_off_itself_is_never_repeated_and_never_without
         lambda error: None,
         lambda tickers, reason: _turns(1),
         lambda approved: "",
+        lambda: 0.0,
     )
     executor.submit(_one_approved())
     await _turns(turn)
