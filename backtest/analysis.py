@@ -112,7 +112,7 @@ def analyse(
 ) -> Analysis:
     """The figures. ``trials``: configurations tried, whose Sharpe ratios vary by ``sharpe_variance``."""
     closed = [trade for trade in result.trades if trade.closed_ts is not None]
-    by_day = _daily(result, closed)
+    by_day = daily_profits(result)
     returns = [pnl / dollars(result.opening_cash) for _, pnl in by_day]
     daily = moments(returns)
     sharpe = daily.sharpe
@@ -178,10 +178,10 @@ def cluster_of(trade: Trade) -> str:
         return trade.event_ticker
 
 
-def _daily(result: Result, closed: Sequence[Trade]) -> list[tuple[str, float]]:
-    """Profit by day of settlement or exit, every day of the run included: idle days are days, too."""
+def daily_profits(result: Result) -> list[tuple[str, float]]:
+    """Dollars by day of settlement or exit, every day of the run included: idle days are days, too."""
     totals: dict[str, Cash] = defaultdict(int)
-    for trade in closed:
+    for trade in result.trades:
         if trade.closed_ts is not None:
             totals[day(trade.closed_ts)] += trade.pnl
     first, last = date.fromisoformat(day(result.start)), date.fromisoformat(day(result.end))

@@ -11,7 +11,7 @@ from src.core.units import DOLLAR_PRICE, Nanos, Price
 from src.simulator.world import CrowdQuote, ListEvent, World, WorldEvent
 
 
-class _Filtered:
+class Filtered:
     """A world whose events pass through ``events`` of a subclass."""
 
     def __init__(self, world: World) -> None:
@@ -22,6 +22,8 @@ class _Filtered:
         self.days = world.days
         # A world whose rows stand for bars still does when seen through a filter.
         self.bar: Nanos = getattr(world, "bar", 0)
+        self.notes: tuple[str, ...] = tuple(getattr(world, "notes", ()))
+        self.fill_model: str = getattr(world, "fill_model", "")
 
     def history(self) -> Iterable[ForecastUpdate | DailyMaximum]:
         """The world's own."""
@@ -32,7 +34,7 @@ class _Filtered:
         return self._world.events()
 
 
-class Truncated(_Filtered):
+class Truncated(Filtered):
     """A world that ends at ``until``: nothing after that exists."""
 
     def __init__(self, world: World, until: Nanos) -> None:
@@ -47,7 +49,7 @@ class Truncated(_Filtered):
             yield event
 
 
-class Dearer(_Filtered):
+class Dearer(Filtered):
     """A world with its fees multiplied and every quote moved away from the middle.
 
     ``fee_multiplier``: 1.0 leaves fees as they are; ``worse``: 1e-4 dollars added to every ask and taken

@@ -12,8 +12,9 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from backtest.clockwork import DELIVERY, TICK, Agenda, Latency
+from backtest.clockwork import CALL, DELIVERY, TICK, Agenda, Latency
 from backtest.decision_log import DecisionLog
 from backtest.trades import OrderTally, Said, Trade, TradeBook
 from backtest.venue_link import KEY, VenueLink
@@ -28,25 +29,29 @@ from src.core.actions import (
     StoredState,
     TradingState,
 )
-from src.core.events import Event, FeedUp, Tick
+from src.core.events import Event, FeedUp, Fill, Tick
 from src.core.market import MarketStatus
 from src.core.ports import Strategy
-from src.core.units import DOLLAR_CASH, HOUR, MINUTE, SECOND, Cash, Nanos
+from src.core.units import DOLLAR_CASH, DOLLAR_PRICE, HOUR, MINUTE, SECOND, Cash, Count, Nanos
 from src.execution.engine import Engine
 from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
 from src.execution.risk import Approved
 from src.simulator.exchange import Exchange
 from src.simulator.venue import VenueRules
-from src.simulator.world import CrowdPrint, WeatherNews, World
+from src.simulator.world import CrowdPrint, NewsPublished, WeatherNews, World
 
 # The exchange's records are in this process: reading them every half minute would only repeat the answer.
 POLICY = ReconcilePolicy(interval=HOUR, grace=10 * SECOND, retry_after=2 * SECOND)
+MARKOUTS: tuple[Nanos, ...] = (MINUTE, 5 * MINUTE, HOUR)
 _RULES = VenueRules(quotes_fill_at_touch=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. ``balance`` in 1e-6 dollars; ``seed`` makes the exchange's ids."""
+    """What to run. ``balance`` in 1e-6 dollars; ``seed`` makes the exchange's ids.
+
+    ``markouts``: look at the middle after each fill (a thinned world has no middle to look at).
+    """
 
     world: World
     strategy: Strategy
@@ -56,6 +61,7 @@ class Plan:
     balance: Cash = 10_000 * DOLLAR_CASH
     tick: Nanos = 5 * MINUTE
     seed: int = 0
+    markouts: bool = True
 
 
 @dataclass(slots=True)
@@ -63,7 +69,9 @@ class Result:
     """What came of a run. Cash 1e-6 dollars.
 
     ``halted``: (time, why) when trading ended before the data did. ``differences``: our ledger against the
-    simulated exchange's books, empty when they agree.
+    simulated exchange's books, empty when they agree. ``event_starts``: when each event opened.
+    ``markouts``: (time after a fill, gain per contract at the middle then in dollars, 0.01 contracts).
+    ``taken`` and ``made``: contracts bought as taker and as maker, in 0.01.
     """
 
     strategy: str
@@ -88,6 +96,10 @@ class Result:
     log: list[tuple[Nanos, str]]
     sha256: str
     wall_seconds: float
+    event_starts: tuple[Nanos, ...] = ()
+    markouts: list[tuple[Nanos, float, Count]] = field(default_factory=list)
+    taken: Count = 0
+    made: Count = 0
 
     @property
     def pnl(self) -> Cash:
@@ -118,6 +130,7 @@ class _Run:
         self._pauses = 0
         self._halted: tuple[Nanos, str] | None = None
         self._prints = 0
+        self._markouts: list[tuple[Nanos, float, Count]] = []
 
     def play(self) -> Result:
         started = time.perf_counter()
@@ -143,7 +156,7 @@ class _Run:
             if outer is not None and (due is None or outer <= due):
                 if event is not None and event.ts == outer:
                     exchange.apply(event)
-                    if isinstance(event, WeatherNews):
+                    if isinstance(event, WeatherNews | NewsPublished):
                         heard = event.ts + self._plan.latency.feed
                         agenda.add(heard, DELIVERY, replace(event.item, ts_recv=heard))
                     elif isinstance(event, CrowdPrint):
@@ -193,17 +206,29 @@ class _Run:
                     self._record(action, now)
 
     def _record(self, record: object, now: Nanos) -> None:
-        series = ""
+        market = None
         if isinstance(record, FillApplied):
             market = self._engine.market(record.fill.ticker)
-            series = market.series_ticker if market else ""
+            self._watch(record.fill, now)
         elif isinstance(record, StateChanged):
             if record.state is TradingState.HALTED:
                 self._halted = (now, record.why)
             elif record.state is TradingState.REDUCING:
                 self._pauses += 1
-        self._book.observe(record, series)  # type: ignore[arg-type]
+        self._book.observe(record, market)  # type: ignore[arg-type]
         self._log.observe(record)  # type: ignore[arg-type]
+
+    def _watch(self, fill: Fill, now: Nanos) -> None:
+        """Look at the middle again some time after a fill: what a price was worth is seen later."""
+        if self._plan.markouts:
+            for delay in MARKOUTS:
+                self._agenda.add(now + delay, CALL, partial(self._mark_out, fill, delay))
+
+    def _mark_out(self, fill: Fill, delay: Nanos) -> None:
+        book = self._engine.book(fill.ticker)
+        if book is not None and book.is_two_sided and book.mid is not None:
+            gained = (book.mid - fill.price / DOLLAR_PRICE) * fill.side.sign
+            self._markouts.append((delay, gained, fill.count))
 
     def _result(self, wall: float) -> Result:
         results = {
@@ -243,7 +268,19 @@ class _Run:
             log=self._log.lines,
             sha256=self._log.sha256,
             wall_seconds=wall,
+            event_starts=self._event_starts(),
+            markouts=self._markouts,
+            taken=self._book.taken,
+            made=self._book.made,
         )
+
+    def _event_starts(self) -> tuple[Nanos, ...]:
+        starts: dict[str, Nanos] = {}
+        for state in self._exchange.markets.values():
+            market = state.market
+            first = starts.get(market.event_ticker, market.open_time)
+            starts[market.event_ticker] = min(first, market.open_time)
+        return tuple(sorted(starts.values()))
 
     def _differences(self) -> list[str]:
         portfolio, account = self._engine.ledger.portfolio, self._account

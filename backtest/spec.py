@@ -10,8 +10,10 @@ from pathlib import Path
 
 from backtest.bulk import thin
 from backtest.clockwork import Latency
+from backtest.fee_history import Fees, TradeDateFees
 from backtest.file_world import FileWorld
 from backtest.filters import Dearer
+from backtest.news_file import WithNews, read_news
 from backtest.reference_strategies import BuyUnder
 from backtest.runner import Plan, Result, run
 from backtest.strategies import make_strategy
@@ -31,7 +33,8 @@ class Spec:
     """One run. ``data``: a folder, a CSV or Parquet file, or ``generated:SEED[:DAYS]``.
 
     ``series``, ``date_from``, ``date_to`` may be empty: everything there is. ``size_scale`` multiplies the
-    Kelly fraction and the money limits; ``fee_multiplier`` and ``worse_quotes`` as in ``filters.Dearer``.
+    Kelly fraction and the money limits; ``fee_multiplier`` and ``worse_quotes`` as in ``filters.Dearer``;
+    ``news`` is a file for ``news_file``, or empty.
     """
 
     data: str
@@ -44,6 +47,8 @@ class Spec:
     balance: Cash = 10_000 * DOLLAR_CASH
     tick: Nanos = 5 * MINUTE
     seed: int = 0
+    fees: Fees = Fees.TRADE_DATE
+    news: str = ""
     fee_multiplier: float = 1.0
     worse_quotes: Price = 0
     size_scale: float = 1.0
@@ -51,6 +56,11 @@ class Spec:
 
 def open_world(spec: Spec) -> World:
     """The world of a spec. Raises ``ConfigError``."""
+    world = _data(spec)
+    return WithNews(world, read_news(Path(spec.news))) if spec.news else world
+
+
+def _data(spec: Spec) -> World:
     if spec.data.startswith("generated:"):
         return _generated(spec.data)
     path = Path(spec.data)
@@ -75,8 +85,11 @@ def make_plan(spec: Spec, world: World | None = None) -> Plan:
     if spec.fee_multiplier != 1.0 or spec.worse_quotes:
         base = Dearer(base, spec.fee_multiplier, spec.worse_quotes)
     latency = replace(spec.latency, bar=bar)
+    thinned = isinstance(base, FileWorld) and base.has_quotes and isinstance(strategy, BuyUnder)
     if isinstance(base, FileWorld) and base.has_quotes and isinstance(strategy, BuyUnder):
         base = thin(base, strategy.wakes(), latency, spec.tick)
+    if spec.fees is Fees.TRADE_DATE:
+        base = TradeDateFees(base)
     return Plan(
         world=base,
         strategy=strategy,
@@ -86,6 +99,7 @@ def make_plan(spec: Spec, world: World | None = None) -> Plan:
         balance=spec.balance,
         tick=spec.tick,
         seed=spec.seed,
+        markouts=not thinned,
     )
 
 
@@ -104,8 +118,9 @@ def run_all(specs: Sequence[Spec], workers: int) -> list[Result]:
 
 def fill_model(world: World) -> str:
     """How orders are filled in this world, for a person to judge."""
-    if isinstance(world, FileWorld):
-        return world.fill_model
+    own: str = getattr(world, "fill_model", "")
+    if own:
+        return own
     if world.kind == "recorded":
         return (
             "trades with taker side: the book is ASSUMED from past trades only (last prices taken on each "

@@ -6,21 +6,21 @@ from backtest.reference_strategies import BuyFavourite, BuyUnder, Nothing, Rando
 from src.core.errors import ConfigError
 from src.core.ports import Strategy
 from src.core.units import CENT_PRICE, DOLLAR_PRICE
-from src.edge_detection.weather_model import WeatherModel
 from src.execution.limits import ExitPolicy
-from src.runtime.assemble import weather_config
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
+from src.runtime.strategies import STRATEGIES
 
 HOLD = ExitPolicy(price_stop=False)
 DESCRIPTIONS = {
-    "weather": "the configured weather_model (daily-high markets; needs forecasts, so a folder of tables)",
+    **{entry.short: f"{entry.what} (strategies.{entry.key})" for entry in STRATEGIES},
     "buy_favourite": "reference: the likeliest outcome of each event, held to settlement",
     "buy_under": "reference: YES the first time it is offered below a price; buy_under:0.20 is the default",
     "random": "reference: a random side at the favourite's time; random:7 seeds it",
     "nothing": "reference: never trades",
 }
-_ALIASES = {"weather_model": "weather"}
+_CONFIGURED = {entry.short: entry for entry in STRATEGIES}
+_ALIASES = {entry.key: entry.short for entry in STRATEGIES}
 
 
 def names_of(text: str) -> tuple[str, ...]:
@@ -43,10 +43,8 @@ def make_strategy(name: str, settings: Settings) -> tuple[Strategy, ExitPolicy]:
     base = _ALIASES.get(base, base)
     if argument and base not in {"buy_under", "random"}:
         raise ConfigError(f"strategy: {base} takes no argument, got {argument!r}")
-    if base == "weather":
-        weather = settings.strategies.weather_model
-        policy = ExitPolicy(price_stop=weather.price_stop, thesis_margin=weather.thesis_margin)
-        return WeatherModel(weather_config(settings, Mode.SIMULATED)), policy
+    if base in _CONFIGURED:
+        return _CONFIGURED[base].build(settings, Mode.SIMULATED)
     if base == "buy_favourite":
         return BuyFavourite(), HOLD
     if base == "buy_under":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from backtest.fee_history import fees_on, todays
 from backtest.times import iso
 from src.core.actions import (
     AccountMarked,
@@ -15,6 +16,7 @@ from src.core.actions import (
     SignalRecorded,
 )
 from src.core.events import Fill
+from src.core.market import Market
 from src.core.sides import Outcome, from_book
 from src.core.signal import OrderIntent, Purpose, Signal
 from src.core.units import DOLLAR_PRICE, HOUR, ONE_CONTRACT, Cash, Count, Nanos, Price, dollars
@@ -28,7 +30,8 @@ class Trade:
 
     ``claimed_edge`` and ``probability`` are the strategy's at entry, per contract; ``mid`` is the market's
     probability of the outcome bought then. ``payout`` is what settlement paid for what was still held.
-    ``won``: whether the outcome bought came true (None: the market never settled).
+    ``won``: whether the outcome bought came true (None: the market never settled). ``fees_then`` and
+    ``fees_today``: what these fills cost under the schedule of their date, and under today's.
     """
 
     strategy: str
@@ -45,6 +48,8 @@ class Trade:
     cost: Cash = 0
     fees: Cash = 0
     entry_fees: Cash = 0
+    fees_then: Cash = 0
+    fees_today: Cash = 0
     sold: Count = 0
     proceeds: Cash = 0
     payout: Cash = 0
@@ -113,6 +118,8 @@ class TradeBook:
     said: dict[str, Said] = field(default_factory=dict)
     curve: list[tuple[Nanos, Cash]] = field(default_factory=list)
     max_drawdown: Cash = 0
+    taken: Count = 0
+    made: Count = 0
     _peak: Cash | None = None
     _open: dict[str, Trade] = field(default_factory=dict)
     _sent: dict[str, _Sent] = field(default_factory=dict)
@@ -121,15 +128,15 @@ class TradeBook:
         """An approved order left; ``mid`` is the market's probability of YES at that moment."""
         self._sent[intent.client_order_id] = _Sent(intent, mid)
 
-    def observe(self, record: AuditRecord, series_of: str = "") -> None:
-        """Count a record. ``series_of``: series of a fill's market."""
+    def observe(self, record: AuditRecord, market: Market | None = None) -> None:
+        """Count a record. ``market``: that of a fill."""
         match record:
             case SignalRecorded():
                 self._signal(record.signal)
             case Refused():
                 self.refusals[record.result.gate] += 1
             case FillApplied():
-                self._fill(record.fill, series_of)
+                self._fill(record.fill, market)
             case SettlementApplied():
                 self._settle(record)
             case AccountMarked():
@@ -166,7 +173,7 @@ class TradeBook:
                 signal.strategy, signal.ticker, signal.outcome, signal.probability, offer
             )
 
-    def _fill(self, fill: Fill, series: str) -> None:
+    def _fill(self, fill: Fill, market: Market | None) -> None:
         sent = self._sent[fill.client_order_id]
         sent.filled += fill.count
         intent = sent.intent
@@ -175,12 +182,19 @@ class TradeBook:
         if intent.purpose is Purpose.EXIT:
             if trade is None:
                 raise AssertionError(f"exit fill without a position: {fill.ticker}")
+            _reprice(trade, fill, market)
             self._exit(trade, fill, price, intent.strategy.rpartition(":")[2])
             return
         if trade is None:
+            series = market.series_ticker if market is not None else ""
             trade = Trade(intent.strategy, fill.ticker, intent.event_ticker, series, outcome, fill.ts_event)
             self._open[fill.ticker] = trade
             self.trades.append(trade)
+        _reprice(trade, fill, market)
+        if fill.is_taker:
+            self.taken += fill.count
+        else:
+            self.made += fill.count
         held, total = trade.bought, trade.bought + fill.count
         trade.claimed_edge = (trade.claimed_edge * held + intent.expected_edge * fill.count) / total
         trade.probability = (trade.probability * held + (intent.probability or 0.0) * fill.count) / total
@@ -212,6 +226,13 @@ class TradeBook:
         trade.exit_reason = trade.exit_reason or "settlement"
 
 
+def _reprice(trade: Trade, fill: Fill, market: Market | None) -> None:
+    if market is not None:
+        then, today = fees_on(fill.ts_event, market.fees), todays(market.fees)
+        trade.fees_then += then.trade_fee(fill.price, fill.count, fill.is_taker)
+        trade.fees_today += today.trade_fee(fill.price, fill.count, fill.is_taker)
+
+
 def csv_row(trade: Trade) -> dict[str, str | float]:
     """A trade as a row of the CSV output; times ISO UTC, money in dollars."""
     hold = trade.hold_pnl
@@ -230,6 +251,8 @@ def csv_row(trade: Trade) -> dict[str, str | float]:
         "claimed_edge": round(trade.claimed_edge, 6),
         "cost": dollars(trade.cost),
         "fees": dollars(trade.fees),
+        "fees_trade_date": dollars(trade.fees_then),
+        "fees_today": dollars(trade.fees_today),
         "proceeds": dollars(trade.proceeds),
         "payout": dollars(trade.payout),
         "pnl": dollars(trade.pnl),

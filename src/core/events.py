@@ -301,6 +301,25 @@ class ObservationUpdate:
     ts_recv: Nanos
 
 
+@dataclass(frozen=True, slots=True)
+class NewsItem:
+    """A headline or post. ``ts_recv`` is when it was first seen; ``ts_event`` when its sender dated it.
+
+    Decisions know an item from ``ts_recv`` on, whatever its sender says.
+    """
+
+    source: str
+    item_id: str
+    text: str
+    ts_event: Nanos | None
+    ts_recv: Nanos
+
+    @property
+    def cause_id(self) -> str:
+        """Identity of this item for signals and storage."""
+        return f"news:{self.source}:{self.item_id}"
+
+
 # --- control -----------------------------------------------------------------------------------
 
 
@@ -402,4 +421,4 @@ WeatherEvent: TypeAlias = ForecastUpdate | DailyMaximum | ObservationUpdate
 ControlEvent: TypeAlias = (
     Command | KillSwitch | FeedDown | FeedUp | ClockOffset | ExchangeStatus | StoreHealth | Tick | Shutdown
 )
-Event: TypeAlias = MarketData | AccountEvent | WeatherEvent | ControlEvent
+Event: TypeAlias = MarketData | AccountEvent | WeatherEvent | NewsItem | ControlEvent

@@ -17,7 +17,7 @@ CENTICENT: Cash = 100
 CENT: Cash = 10_000
 _E4 = 10_000
 # k (1e-4) * m (1e-4) * count (1e-2) * price (1e-4) * (1 - price) (1e-4) is in 1e-18 dollars.
-_RAW_PER_CENTICENT = 10**14
+_RAW_PER_CASH = 10**12
 
 
 class FeeType(Enum):
@@ -38,10 +38,15 @@ _MAKER_E4 = {
 
 @dataclass(frozen=True, slots=True)
 class FeeSchedule:
-    """The fee terms of a market: ``multiplier_e4`` is Kalshi's ``fee_multiplier`` in 1e-4."""
+    """The fee terms of a market.
+
+    ``multiplier_e4`` is Kalshi's ``fee_multiplier`` in 1e-4; a fill's fee is rounded up to ``rounding``
+    (1e-6 dollars; schedules before July 2026 rounded to the cent).
+    """
 
     fee_type: FeeType = FeeType.QUADRATIC
     multiplier_e4: int = _E4
+    rounding: Cash = CENTICENT
 
     def coefficient(self, is_taker: bool) -> float:
         """``k * m`` as a float, for probability arithmetic (limit fee per contract / (P(1-P)))."""
@@ -49,10 +54,10 @@ class FeeSchedule:
         return k * self.multiplier_e4 / (_E4 * _E4)
 
     def trade_fee(self, price: Price, count: Count, is_taker: bool) -> Cash:
-        """Fee of one fill in 1e-6 dollars, rounded up to 0.0001 dollars."""
+        """Fee of one fill in 1e-6 dollars, rounded up."""
         k = _TAKER_E4 if is_taker else _MAKER_E4[self.fee_type]
         raw = k * self.multiplier_e4 * count * price * (DOLLAR_PRICE - price)
-        return -(-raw // _RAW_PER_CENTICENT) * CENTICENT
+        return -(-raw // (self.rounding * _RAW_PER_CASH)) * self.rounding
 
     def worst_taker_cost(self, limit: Price, count: Count) -> Cash:
         """Most that buying ``count`` at ``limit`` or better can cost, fees included, in 1e-6 dollars.
@@ -60,7 +65,7 @@ class FeeSchedule:
         Price plus fee rises with price, so a better fill never costs more; each contract may be a fill
         of its own and round its fee up once.
         """
-        rounding = CENTICENT * -(-count // ONE_CONTRACT)
+        rounding = self.rounding * -(-count // ONE_CONTRACT)
         return limit * count + self.trade_fee(limit, count, is_taker=True) + rounding
 
 

@@ -39,6 +39,7 @@ from src.core.events import (
     LifecycleKind,
     MarketLifecycle,
     MarketUpdate,
+    NewsItem,
     ObservationUpdate,
     OrderAccepted,
     OrderRejected,
@@ -79,6 +80,7 @@ _STRATEGY_EVENTS = (
     ForecastUpdate,
     DailyMaximum,
     ObservationUpdate,
+    NewsItem,
     Tick,
 )
 _MARK_INTERVAL: Nanos = MINUTE

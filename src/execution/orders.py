@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from src.core.actions import OrderChanged, OrderStatus, StoredOrder
 from src.core.events import Fill, OrderUpdate, VenueOrderStatus
-from src.core.fees import CENTICENT, FeeSchedule
+from src.core.fees import FeeSchedule
 from src.core.ports import ApprovedOrder
 from src.core.sides import from_book
 from src.core.signal import OrderIntent, Purpose, TimeInForce
@@ -64,7 +64,7 @@ def worst_case_cost(intent: OrderIntent, count: Count, fees: FeeSchedule) -> Cas
     if intent.purpose is Purpose.EXIT:
         return 0
     _, price = from_book(intent.side, intent.price)
-    rounding = CENTICENT * -(-count // ONE_CONTRACT)
+    rounding = fees.rounding * -(-count // ONE_CONTRACT)
     return price * count + fees.trade_fee(intent.price, count, is_taker=True) + rounding if count else 0
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from src.core.actions import GateResult, TradingState
 from src.core.book import OrderBook
-from src.core.fees import CENTICENT
 from src.core.market import Market
 from src.core.sides import Outcome
 from src.core.signal import OrderIntent, Signal
@@ -256,7 +255,7 @@ def size(c: RiskContext, limits: RiskLimits) -> SizedOrder | GateResult:
     unit = (
         sized.limit_price * ONE_CONTRACT
         + c.market.fees.trade_fee(sized.limit_price, ONE_CONTRACT, is_taker=True)
-        + CENTICENT
+        + c.market.fees.rounding
     )
     fitting = rooms[tightest] // unit * ONE_CONTRACT
     if fitting <= 0:

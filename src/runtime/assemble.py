@@ -12,9 +12,6 @@ from src.database import migrate
 from src.database.embedded import EmbeddedPostgres
 from src.database.errors import DatabaseUnavailable
 from src.database.store import PostgresStore
-from src.edge_detection.weather_config import WeatherConfig
-from src.edge_detection.weather_estimator import EstimatorConfig
-from src.edge_detection.weather_model import WeatherModel
 from src.execution.engine import Engine
 from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
 from src.runtime.kill_switch import KillSwitch
@@ -22,6 +19,7 @@ from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
 from src.runtime.settings_models import usd_to_cash
 from src.runtime.settings_venues import Environment
+from src.runtime.strategies import STRATEGIES
 
 # The name of the database lock that the one daemon of a ledger holds.
 DAEMON_LOCK = "daemon"
@@ -79,33 +77,17 @@ def policy_at_world_speed(speed: float) -> ReconcilePolicy:
     )
 
 
-def weather_config(settings: Settings, mode: Mode) -> WeatherConfig:
-    """The weather model's configuration; live trading asks for its own evidence first."""
-    weather = settings.strategies.weather_model
-    return WeatherConfig(
-        series=weather.series,
-        sources=weather.sources,
-        estimator=EstimatorConfig(bias_alpha=weather.bias_alpha, sigma_window_days=weather.sigma_window_days),
-        model_weight=weather.model_weight,
-        min_history_days=weather.min_history_days,
-        min_edge=settings.trading.min_edge_threshold,
-        max_forecast_age_hours=weather.max_forecast_age_hours,
-        live_history_days=weather.live_history_days,
-        require_live_history=mode is Mode.LIVE,
-    )
-
-
 def build_engine(
     settings: Settings, mode: Mode, policy: ReconcilePolicy, limits: RiskLimits | None = None
 ) -> Engine:
     """An engine with the configured strategies."""
     strategies: list[Strategy] = []
     exits: dict[str, ExitPolicy] = {}
-    weather = settings.strategies.weather_model
-    if weather.enabled:
-        model = WeatherModel(weather_config(settings, mode))
-        strategies.append(model)
-        exits[model.name] = ExitPolicy(price_stop=weather.price_stop, thesis_margin=weather.thesis_margin)
+    for entry in STRATEGIES:
+        if entry.is_enabled(settings):
+            strategy, leaving = entry.build(settings, mode)
+            strategies.append(strategy)
+            exits[strategy.name] = leaving
     if not strategies:
         raise ConfigError("no strategy is enabled; set strategies.weather_model.enabled: true")
     return Engine(strategies, limits or risk_limits(settings), policy, exits)

@@ -18,6 +18,7 @@ from src.core.events import (
     Event,
     ForecastUpdate,
     MarketUpdate,
+    NewsItem,
     ObservationUpdate,
     PublicTrade,
 )
@@ -31,6 +32,7 @@ _MARKET_LANE = (
     ForecastUpdate,
     DailyMaximum,
     ObservationUpdate,
+    NewsItem,
 )
 
 

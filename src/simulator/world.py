@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from src.core.events import DailyMaximum, ForecastUpdate, Levels, ObservationUpdate
+from src.core.events import DailyMaximum, ForecastUpdate, Levels, NewsItem, ObservationUpdate
 from src.core.market import Market
 from src.core.sides import BookSide
 from src.core.units import Count, Nanos, Price
@@ -77,6 +77,14 @@ class WeatherNews:
 
 
 @dataclass(frozen=True, slots=True)
+class NewsPublished:
+    """A headline or post is first seen (its ``ts_recv`` equals ``ts``)."""
+
+    ts: Nanos
+    item: NewsItem
+
+
+@dataclass(frozen=True, slots=True)
 class Determine:
     """A market's result is determined; the exchange pays after the market's settlement timer."""
 
@@ -87,7 +95,9 @@ class Determine:
     expiration_value: str
 
 
-WorldEvent: TypeAlias = ListEvent | CrowdQuote | CrowdTake | CrowdPrint | WeatherNews | Determine
+WorldEvent: TypeAlias = (
+    ListEvent | CrowdQuote | CrowdTake | CrowdPrint | WeatherNews | NewsPublished | Determine
+)
 
 
 class World(Protocol):

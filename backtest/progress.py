@@ -1,0 +1,162 @@
+"""Runs side by side with a progress bar; Ctrl-C ends them early and leaves what is done.
+
+A second Ctrl-C ends everything at once.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import get_context
+from types import FrameType
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from backtest.filters import Filtered
+from backtest.runner import Result, run
+from backtest.spec import Spec, make_plan
+from src.core.units import Nanos
+from src.simulator.world import World, WorldEvent
+
+_EVERY = 512
+_LOOK_S = 0.2
+
+
+class Shares(Protocol):
+    """How far each run is, 0 to 1: a list here, shared memory between processes."""
+
+    def __getitem__(self, number: int) -> float:
+        """The share of one run."""
+
+    def __setitem__(self, number: int, share: float) -> None:
+        """Set it."""
+
+
+class Stop:
+    """A wish to end early; any number of runs look at it."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+
+class Watched(Filtered):
+    """A world that tells how far it has been read (0 to 1), and ends when somebody wants it to."""
+
+    def __init__(self, world: World, on_progress: Callable[[float], None], stop: Stop) -> None:
+        super().__init__(world)
+        self._on_progress = on_progress
+        self._stop = stop
+
+    def events(self) -> Iterator[WorldEvent]:
+        """The world's own, until the wish to stop."""
+        first, span = self.start, max(1, self.end - self.start)
+        for number, event in enumerate(self._world.events()):
+            if not number % _EVERY:
+                if self._stop.is_set:
+                    # The run's ticks end with the world: what is open stays at what it would fetch.
+                    self.end: Nanos = event.ts
+                    return
+                self._on_progress(min(1.0, (event.ts - first) / span))
+            yield event
+        self._on_progress(1.0)
+
+
+class Watch:
+    """Runs specs under one progress bar. ``interrupted``: somebody wanted it to end early."""
+
+    def __init__(self, console: Console, workers: int) -> None:
+        self._console = console
+        self._workers = workers
+        self._stop = Stop()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether what came back is only what was done."""
+        return self._stop.is_set
+
+    def run(self, specs: Sequence[Spec], title: str, world: World | None = None) -> list[Result]:
+        """Results in the order of the specs; ``world``: an open one, for runs in this process."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with (
+            Progress(*columns, console=self._console, transient=True) as bar,
+            _stopping_on_interrupt(self._stop),
+        ):
+            task = bar.add_task(title, total=len(specs))
+            if self._workers <= 1 or len(specs) == 1:
+                return self._here(specs, world, lambda done: bar.update(task, completed=done))
+            return self._apart(specs, lambda done: bar.update(task, completed=done))
+
+    def _here(
+        self, specs: Sequence[Spec], world: World | None, show: Callable[[float], None]
+    ) -> list[Result]:
+        results: list[Result] = []
+        for spec in specs:
+            if self._stop.is_set and results:
+                break
+            plan = make_plan(spec, world)
+            before = float(len(results))
+            watched = Watched(plan.world, lambda share, before=before: show(before + share), self._stop)  # type: ignore[misc]
+            results.append(run(replace(plan, world=watched)))
+        return results
+
+    def _apart(self, specs: Sequence[Spec], show: Callable[[float], None]) -> list[Result]:
+        context = get_context("spawn")
+        shares = context.RawArray("d", len(specs))
+        with ProcessPoolExecutor(
+            min(self._workers, len(specs)), mp_context=context, initializer=_begin, initargs=(shares,)
+        ) as pool:
+            futures: list[Future[Result]] = [pool.submit(_run_one, n, spec) for n, spec in enumerate(specs)]
+            left: set[Future[Result]] = set(futures)
+            while left:
+                done, left = wait(left, timeout=_LOOK_S)
+                show(sum(shares))
+                if self._stop.is_set:
+                    for future in left:
+                        future.cancel()
+            return [future.result() for future in futures if not future.cancelled()]
+
+
+_shares: Shares = []
+_stop = Stop()
+
+
+def _begin(shares: Shares) -> None:
+    """A worker's start: the terminal's Ctrl-C reaches every process of the group, so each ends its own run."""
+    global _shares  # noqa: PLW0603 - set once, before the worker's first run
+    _shares = shares
+    signal.signal(signal.SIGINT, lambda number, frame: setattr(_stop, "is_set", True))
+
+
+def _run_one(number: int, spec: Spec) -> Result:
+    plan = make_plan(spec)
+
+    def on_progress(share: float) -> None:
+        _shares[number] = share
+
+    return run(replace(plan, world=Watched(plan.world, on_progress, _stop)))
+
+
+@contextmanager
+def _stopping_on_interrupt(stop: Stop) -> Iterator[None]:
+    """The first SIGINT sets ``stop``; from the second on it interrupts as usual."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        if stop.is_set:
+            raise KeyboardInterrupt
+        stop.is_set = True
+
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
