@@ -32,8 +32,8 @@ class Fees(Enum):
         if self is Fees.TODAY:
             return "Kalshi's schedule of 7 July 2026 for the whole span (taker 0.07 P(1-P), maker 0)"
         return (
-            "the schedule of each trade's date (taker 0.07 P(1-P), maker 0): before 7 July 2026 every fill is "
-            "rounded up to the cent, since then to 0.0001 dollars"
+            "the schedule of each trade's date (taker 0.07 P(1-P), maker 0): before 7 July 2026 every fill "
+            "is rounded up to the cent, since then to 0.0001 dollars"
         )
 
 

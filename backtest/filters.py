@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from src.core.events import DailyMaximum, ForecastUpdate, Levels
 from src.core.sides import BookSide
 from src.core.units import DOLLAR_PRICE, Nanos, Price
-from src.simulator.world import CrowdQuote, ListEvent, World, WorldEvent
+from src.simulator.world import (
+    CrowdChange,
+    CrowdQuote,
+    Determine,
+    Heard,
+    ListEvent,
+    WeatherNews,
+    World,
+    WorldEvent,
+)
+
+_OTHER = {"yes": "no", "no": "yes"}
 
 
 class Filtered:
@@ -49,26 +61,71 @@ class Truncated(Filtered):
             yield event
 
 
-class Dearer(Filtered):
-    """A world with its fees multiplied and every quote moved away from the middle.
+class OtherFuture(Filtered):
+    """A world that is another one after ``cut``: what a decision before it must not depend on.
 
-    ``fee_multiplier``: 1.0 leaves fees as they are; ``worse``: 1e-4 dollars added to every ask and taken
-    off every bid (levels pushed off the grid vanish), a multiple of the market's tick.
+    ``later``: news, forecasts and maxima that follow become public so much later. ``turned``: yes-or-no
+    results that follow are turned around.
     """
 
-    def __init__(self, world: World, fee_multiplier: float = 1.0, worse: Price = 0) -> None:
+    def __init__(self, world: World, cut: Nanos, *, later: Nanos = 0, turned: bool = False) -> None:
+        super().__init__(world)
+        self._cut = cut
+        self._later = later
+        self._turned = turned
+
+    def events(self) -> Iterator[WorldEvent]:
+        """The world's events with another end."""
+        waiting: deque[WeatherNews | Heard] = deque()
+        for event in self._world.events():
+            while waiting and waiting[0].ts <= event.ts:
+                yield waiting.popleft()
+            if event.ts <= self._cut:
+                yield event
+            elif self._later and isinstance(event, WeatherNews | Heard):
+                waiting.append(_published(event, event.ts + self._later))
+            elif self._turned and isinstance(event, Determine) and event.result in _OTHER:
+                yield replace(
+                    event, result=_OTHER[event.result], settlement_value=DOLLAR_PRICE - event.settlement_value
+                )
+            else:
+                yield event
+
+
+def _published(event: WeatherNews | Heard, ts: Nanos) -> WeatherNews | Heard:
+    if isinstance(event, WeatherNews):
+        return WeatherNews(ts, replace(event.item, ts_recv=ts))
+    return Heard(ts, replace(event.item, ts_recv=ts))
+
+
+class Dearer(Filtered):
+    """A world with its fees multiplied, every quote moved away from the middle, and less on offer.
+
+    ``fee_multiplier``: 1.0 leaves fees as they are; ``worse``: 1e-4 dollars added to every ask and taken
+    off every bid (levels pushed off the grid vanish), a multiple of the market's tick; ``depth``: share of
+    every displayed size that is really there.
+    """
+
+    def __init__(
+        self, world: World, fee_multiplier: float = 1.0, worse: Price = 0, depth: float = 1.0
+    ) -> None:
         super().__init__(world)
         self._fees = fee_multiplier
         self._worse = worse
+        self._depth = depth
 
     def events(self) -> Iterator[WorldEvent]:
         """The world's events, repriced."""
         for event in self._world.events():
             if isinstance(event, ListEvent) and self._fees != 1.0:
                 yield self._reprice(event)
-            elif isinstance(event, CrowdQuote) and self._worse:
-                bids = _moved(event.bids, BookSide.BID, self._worse)
-                yield replace(event, bids=bids, asks=_moved(event.asks, BookSide.ASK, self._worse))
+            elif isinstance(event, CrowdQuote):
+                bids = self._moved(event.bids, BookSide.BID)
+                yield replace(event, bids=bids, asks=self._moved(event.asks, BookSide.ASK))
+            elif isinstance(event, CrowdChange):
+                price = event.price - event.side.sign * self._worse
+                if 0 < price < DOLLAR_PRICE:
+                    yield replace(event, price=price, delta=int(event.delta * self._depth))
             else:
                 yield event
 
@@ -82,7 +139,6 @@ class Dearer(Filtered):
         )
         return replace(event, markets=markets)
 
-
-def _moved(levels: Levels, side: BookSide, worse: Price) -> Levels:
-    moved = ((price - side.sign * worse, size) for price, size in levels)
-    return tuple((price, size) for price, size in moved if 0 < price < DOLLAR_PRICE)
+    def _moved(self, levels: Levels, side: BookSide) -> Levels:
+        moved = ((price - side.sign * self._worse, int(size * self._depth)) for price, size in levels)
+        return tuple((price, size) for price, size in moved if 0 < price < DOLLAR_PRICE and size > 0)

@@ -13,7 +13,7 @@ import polars as pl
 from backtest.filters import Filtered
 from src.core.errors import ConfigError
 from src.core.events import NewsItem
-from src.simulator.world import NewsPublished, World, WorldEvent
+from src.simulator.world import Heard, World, WorldEvent
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "first_seen": ("first_seen", "first_seen_utc", "known_at_utc", "ts_utc", "timestamp", "ts", "time"),
@@ -92,7 +92,8 @@ def _times(values: pl.Series, path: Path, column: str, *, optional: bool) -> lis
     if bad.any():
         row = int(bad.arg_true()[0])
         raise ConfigError(
-            f"--news: {path} line {row + 2}, column {column!r}: {values[row]!r}; {_MEND} ({bad.sum()} such row(s))"
+            f"--news: {path} line {row + 2}, column {column!r}: {values[row]!r}; {_MEND} "
+            f"({bad.sum()} such row(s))"
         )
     return parsed.cast(pl.Int64).to_list()
 
@@ -109,5 +110,5 @@ class WithNews(Filtered):
 
     def events(self) -> Iterator[WorldEvent]:
         """The world's events and the items, by time."""
-        news = (NewsPublished(item.ts_recv, item) for item in self._items)
+        news = (Heard(item.ts_recv, item) for item in self._items)
         return heapq.merge(self._world.events(), news, key=attrgetter("ts"))

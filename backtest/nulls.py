@@ -13,14 +13,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from random import Random
-from statistics import fmean
+
+import numpy as np
+import numpy.typing as npt
 
 from backtest.trades import Trade
 from src.core.sides import Outcome
 from src.core.units import DOLLAR_PRICE, dollars
 
 DRAWS = 5_000
+_Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,10 @@ def null_tests(trades: Sequence[Trade], seed: int) -> list[NullTest]:
         return []
     groups = [bets for _, bets in sorted(events.items())]
     actual = sum(bet.profit(bet.won) for bets in groups for bet in bets)
-    rng = Random(seed)
-    right = sorted(sum(_drawn(bets, rng) for bets in groups) for _ in range(DRAWS))
-    results = [NullTest("market is right", actual, *_summary(right, actual))]
+    rng = np.random.default_rng(seed)
+    results = [_summary("market is right", _drawn(groups, rng), actual)]
     if len(groups) > 1:
-        shuffled = sorted(_shuffled(groups, rng) for _ in range(DRAWS))
-        results.append(NullTest("outcomes shuffled", actual, *_summary(shuffled, actual)))
+        results.append(_summary("outcomes shuffled", _shuffled(groups, rng), actual))
     return results
 
 
@@ -82,31 +82,34 @@ def _bet(trade: Trade, won: bool, mid: float) -> _Bet:
     )
 
 
-def _drawn(bets: Sequence[_Bet], rng: Random) -> float:
-    """One event with a winner drawn from the mids; the brackets we did not bet on share the rest."""
-    chances = {bet.ticker: bet.yes_chance for bet in bets}
-    total = max(1.0, sum(chances.values()))
-    spot, winner = rng.random() * total, ""
-    for ticker, chance in chances.items():
-        spot -= chance
-        if spot < 0:
-            winner = ticker
-            break
-    return sum(bet.profit((bet.ticker == winner) == bet.is_yes) for bet in bets)
+def _drawn(groups: Sequence[Sequence[_Bet]], rng: np.random.Generator) -> _Floats:
+    """Totals with each event's winner drawn from the mids; brackets we did not bet on share the rest."""
+    totals = np.zeros(DRAWS)
+    for bets in groups:
+        chances = {bet.ticker: bet.yes_chance for bet in bets}
+        edges = np.cumsum(list(chances.values())) / max(1.0, sum(chances.values()))
+        # One entry for each bracket that may win, and one for a winner that nobody here bet on.
+        worth = [
+            sum(bet.profit((bet.ticker == winner) == bet.is_yes) for bet in bets)
+            for winner in (*chances, None)
+        ]
+        totals += np.array(worth)[np.searchsorted(edges, rng.random(DRAWS), side="right")]
+    return totals
 
 
-def _shuffled(groups: Sequence[Sequence[_Bet]], rng: Random) -> float:
-    """Outcomes of the bets dealt out again among bets of other events."""
-    fates = [[bet.won for bet in bets] for bets in groups]
-    rng.shuffle(fates)
-    total = 0.0
-    for bets, fate in zip(groups, fates, strict=True):
-        for number, bet in enumerate(bets):
-            total += bet.profit(fate[number % len(fate)])
-    return total
+def _shuffled(groups: Sequence[Sequence[_Bet]], rng: np.random.Generator) -> _Floats:
+    """Totals with the outcomes of the bets dealt out again among bets of other events."""
+    most = max(len(bets) for bets in groups)
+    fates = np.array([[bets[k % len(bets)].won for k in range(most)] for bets in groups], dtype=np.float64)
+    group = np.array([g for g, bets in enumerate(groups) for _ in bets])
+    place = np.array([k for bets in groups for k in range(len(bets))])
+    base = sum(bet.base for bets in groups for bet in bets)
+    prize = np.array([bet.prize for bets in groups for bet in bets])
+    draws = (fates[rng.permutation(len(groups))[group], place] @ prize for _ in range(DRAWS))
+    return base + np.fromiter(draws, dtype=np.float64, count=DRAWS)
 
 
-def _summary(draws: list[float], actual: float) -> tuple[float, float, float, float]:
-    n = len(draws)
-    as_good = sum(1 for value in draws if value >= actual - 1e-9) / n
-    return fmean(draws), draws[int(0.025 * n)], draws[min(n - 1, int(0.975 * n))], as_good
+def _summary(name: str, totals: _Floats, actual: float) -> NullTest:
+    low, high = np.quantile(totals, (0.025, 0.975))
+    as_good = float((totals >= actual - 1e-9).mean())
+    return NullTest(name, actual, float(totals.mean()), float(low), float(high), as_good)

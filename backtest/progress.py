@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from types import FrameType
 from typing import Protocol
@@ -101,7 +102,7 @@ class Watch:
                 break
             plan = make_plan(spec, world)
             before = float(len(results))
-            watched = Watched(plan.world, lambda share, before=before: show(before + share), self._stop)  # type: ignore[misc]
+            watched = Watched(plan.world, partial(_show_from, show, before), self._stop)
             results.append(run(replace(plan, world=watched)))
         return results
 
@@ -114,7 +115,7 @@ class Watch:
             futures: list[Future[Result]] = [pool.submit(_run_one, n, spec) for n, spec in enumerate(specs)]
             left: set[Future[Result]] = set(futures)
             while left:
-                done, left = wait(left, timeout=_LOOK_S)
+                _, left = wait(left, timeout=_LOOK_S)
                 show(sum(shares))
                 if self._stop.is_set:
                     for future in left:
@@ -122,12 +123,16 @@ class Watch:
             return [future.result() for future in futures if not future.cancelled()]
 
 
+def _show_from(show: Callable[[float], None], before: float, share: float) -> None:
+    show(before + share)
+
+
 _shares: Shares = []
 _stop = Stop()
 
 
 def _begin(shares: Shares) -> None:
-    """A worker's start: the terminal's Ctrl-C reaches every process of the group, so each ends its own run."""
+    """A worker's start: the terminal's Ctrl-C reaches every process, so each ends its own run."""
     global _shares  # noqa: PLW0603 - set once, before the worker's first run
     _shares = shares
     signal.signal(signal.SIGINT, lambda number, frame: setattr(_stop, "is_set", True))

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from backtest.clockwork import CALL, DELIVERY, TICK, Agenda, Latency
-from backtest.decision_log import DecisionLog
 from backtest.trades import OrderTally, Said, Trade, TradeBook
 from backtest.venue_link import KEY, VenueLink
 from src.core.actions import (
@@ -36,9 +35,10 @@ from src.core.units import DOLLAR_CASH, DOLLAR_PRICE, HOUR, MINUTE, SECOND, Cash
 from src.execution.engine import Engine
 from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
 from src.execution.risk import Approved
+from src.monitoring.decision_log import DecisionLog, sha256_of
 from src.simulator.exchange import Exchange
 from src.simulator.venue import VenueRules
-from src.simulator.world import CrowdPrint, NewsPublished, WeatherNews, World
+from src.simulator.world import CrowdPrint, Heard, WeatherNews, World
 
 # The exchange's records are in this process: reading them every half minute would only repeat the answer.
 POLICY = ReconcilePolicy(interval=HOUR, grace=10 * SECOND, retry_after=2 * SECOND)
@@ -50,7 +50,8 @@ _RULES = VenueRules(quotes_fill_at_touch=False)
 class Plan:
     """What to run. ``balance`` in 1e-6 dollars; ``seed`` makes the exchange's ids.
 
-    ``markouts``: look at the middle after each fill (a thinned world has no middle to look at).
+    ``queue_share``: see ``VenueRules``. ``markouts``: look at the middle after each fill (a thinned world
+    has no middle to look at).
     """
 
     world: World
@@ -62,6 +63,7 @@ class Plan:
     tick: Nanos = 5 * MINUTE
     seed: int = 0
     markouts: bool = True
+    queue_share: float | None = None
 
 
 @dataclass(slots=True)
@@ -118,14 +120,17 @@ class _Run:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         world = plan.world
-        self._exchange = Exchange(seed=plan.seed, start=world.start, rules=_RULES)
+        self._exchange = Exchange(
+            seed=plan.seed, start=world.start, rules=replace(_RULES, queue_share=plan.queue_share)
+        )
         self._account = self._exchange.add_account(KEY, plan.balance)
         self._agenda = Agenda()
         self._link = VenueLink(self._exchange, self._agenda, plan.latency)
         limits = replace(plan.limits, max_account_age=4 * POLICY.interval)
         self._engine = Engine([plan.strategy], limits, POLICY, {plan.strategy.name: plan.exits})
         self._book = TradeBook()
-        self._log = DecisionLog()
+        self._lines: list[tuple[Nanos, str]] = []
+        self._log = DecisionLog(lambda ts, line: self._lines.append((ts, line)))
         self._alerts: Counter[str] = Counter()
         self._pauses = 0
         self._halted: tuple[Nanos, str] | None = None
@@ -156,7 +161,7 @@ class _Run:
             if outer is not None and (due is None or outer <= due):
                 if event is not None and event.ts == outer:
                     exchange.apply(event)
-                    if isinstance(event, WeatherNews | NewsPublished):
+                    if isinstance(event, WeatherNews | Heard):
                         heard = event.ts + self._plan.latency.feed
                         agenda.add(heard, DELIVERY, replace(event.item, ts_recv=heard))
                     elif isinstance(event, CrowdPrint):
@@ -265,8 +270,8 @@ class _Run:
             prints=self._prints,
             start=self._plan.world.start,
             end=self._plan.world.end,
-            log=self._log.lines,
-            sha256=self._log.sha256,
+            log=self._lines,
+            sha256=sha256_of(line for _, line in self._lines),
             wall_seconds=wall,
             event_starts=self._event_starts(),
             markouts=self._markouts,

@@ -63,7 +63,7 @@ class WalkForward:
 
 @dataclass(frozen=True, slots=True)
 class CrossValidation:
-    """Profit of the paths of combinatorial purged cross-validation, in dollars; ``purged`` in bets a split."""
+    """Combinatorial purged cross-validation: profit of its paths in dollars; ``purged`` bets a split."""
 
     splits: int
     paths: list[float]

@@ -14,6 +14,7 @@ from backtest.fee_history import Fees, TradeDateFees
 from backtest.file_world import FileWorld
 from backtest.filters import Dearer
 from backtest.news_file import WithNews, read_news
+from backtest.recording import RecordingWorld, is_recording
 from backtest.reference_strategies import BuyUnder
 from backtest.runner import Plan, Result, run
 from backtest.strategies import make_strategy
@@ -33,8 +34,9 @@ class Spec:
     """One run. ``data``: a folder, a CSV or Parquet file, or ``generated:SEED[:DAYS]``.
 
     ``series``, ``date_from``, ``date_to`` may be empty: everything there is. ``size_scale`` multiplies the
-    Kelly fraction and the money limits; ``fee_multiplier`` and ``worse_quotes`` as in ``filters.Dearer``;
-    ``news`` is a file for ``news_file``, or empty.
+    Kelly fraction and the money limits; ``fee_multiplier``,
+    ``worse_quotes`` and ``depth_scale`` as in ``filters.Dearer``;
+    ``queue_share`` as in ``VenueRules``, for recordings; ``news`` is a file for ``news_file``, or empty.
     """
 
     data: str
@@ -49,8 +51,10 @@ class Spec:
     seed: int = 0
     fees: Fees = Fees.TRADE_DATE
     news: str = ""
+    queue_share: float = 0.3
     fee_multiplier: float = 1.0
     worse_quotes: Price = 0
+    depth_scale: float = 1.0
     size_scale: float = 1.0
 
 
@@ -71,6 +75,8 @@ def _data(spec: Spec) -> World:
             f"data: {spec.data} does not exist; give a folder of tables, a .csv or .parquet file, "
             "or generated:SEED[:DAYS]"
         )
+    if is_recording(path):
+        return RecordingWorld(path)
     tables = RecordedTables(path)
     series, date_from, date_to = _range(tables, spec)
     return RecordedWorld(path, series, date_from, date_to)
@@ -82,9 +88,12 @@ def make_plan(spec: Spec, world: World | None = None) -> Plan:
     strategy, exits = make_strategy(spec.strategy, spec.settings)
     # Where a row stands for a whole bar, what was decided on it can only trade in the next one.
     bar: Nanos = getattr(base, "bar", 0)
-    if spec.fee_multiplier != 1.0 or spec.worse_quotes:
-        base = Dearer(base, spec.fee_multiplier, spec.worse_quotes)
+    if spec.fee_multiplier != 1.0 or spec.worse_quotes or spec.depth_scale != 1.0:
+        base = Dearer(base, spec.fee_multiplier, spec.worse_quotes, spec.depth_scale)
     latency = replace(spec.latency, bar=bar)
+    from_recording = base.kind == RecordingWorld.kind
+    if from_recording:
+        latency = replace(latency, feed=0)  # its times are those of arrival
     thinned = isinstance(base, FileWorld) and base.has_quotes and isinstance(strategy, BuyUnder)
     if isinstance(base, FileWorld) and base.has_quotes and isinstance(strategy, BuyUnder):
         base = thin(base, strategy.wakes(), latency, spec.tick)
@@ -100,6 +109,7 @@ def make_plan(spec: Spec, world: World | None = None) -> Plan:
         tick=spec.tick,
         seed=spec.seed,
         markouts=not thinned,
+        queue_share=spec.queue_share if from_recording else None,
     )
 
 

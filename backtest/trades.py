@@ -174,7 +174,9 @@ class TradeBook:
             )
 
     def _fill(self, fill: Fill, market: Market | None) -> None:
-        sent = self._sent[fill.client_order_id]
+        sent = self._sent.get(fill.client_order_id)
+        if sent is None:
+            return  # an order of another program, or of a session before the tape
         sent.filled += fill.count
         intent = sent.intent
         outcome, price = from_book(fill.side, fill.price)

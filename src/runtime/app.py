@@ -57,6 +57,7 @@ from src.runtime.leadership import lead, unless_stopped
 from src.runtime.open_store import open_durable, when_up
 from src.runtime.operations import operating_services
 from src.runtime.operator import operator
+from src.runtime.session_tape import SessionTape
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
 from src.runtime.stop_signals import on_stop_signal
@@ -73,16 +74,19 @@ _WEATHER_MEMORY: Nanos = 500 * DAY
 _HUNG_AFTER: Nanos = 30 * SECOND
 
 
-async def run_daemon(settings: Settings, mode: Mode, root: Path, *, standby: bool = False) -> int:
+async def run_daemon(
+    settings: Settings, mode: Mode, root: Path, *, standby: bool = False, record: Path | None = None
+) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. Raises ``ConfigError`` for what the user can mend.
 
     ``standby``: wait for an instance that runs already to end or fall silent, then take over.
 
     The first signal, however early it comes, starts the staged stop. A second one ends everything at
     once, with exit code 1: the next start then reads at the exchange what became of the orders.
+    ``record``: a folder for a tape of the session, which the backtester can replay.
     """
     stop = asyncio.Event()
-    work = asyncio.create_task(_serve(settings, mode, root, stop, standby=standby), name="run")
+    work = asyncio.create_task(_serve(settings, mode, root, stop, standby=standby, record=record), name="run")
 
     def on_signal() -> None:
         if stop.is_set():
@@ -98,7 +102,9 @@ async def run_daemon(settings: Settings, mode: Mode, root: Path, *, standby: boo
     return 0
 
 
-async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event, *, standby: bool) -> None:
+async def _serve(
+    settings: Settings, mode: Mode, root: Path, stop: asyncio.Event, *, standby: bool, record: Path | None
+) -> None:
     async with AsyncExitStack() as stack:
         venue = await reach(settings, mode)
         stack.push_async_callback(venue.client.aclose)
@@ -142,6 +148,10 @@ async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event
             notifier,
             flushed,
         )
+        tape = SessionTape(record, venue.clock, settings, mode, venue.speed) if record else None
+        if tape is not None:
+            tape.start()
+            stack.push_async_callback(tape.aclose)
         daemon = Daemon(
             engine=engine,
             clock=venue.clock,
@@ -156,6 +166,7 @@ async def _serve(settings: Settings, mode: Mode, root: Path, stop: asyncio.Event
             services=[*_services(venue, engine, feed, notifier, metrics), *operating],
             kill_switch=kill_switch_of(settings, PROJECT).look,
             outage_limit_s=settings.database.outage_limit_seconds,
+            tape=tape,
         )
         metrics.build(VERSION, mode.value)
         metrics.follow_inbox(daemon.inbox.depth)

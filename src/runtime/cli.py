@@ -106,6 +106,12 @@ def run(
             "--standby", help="Wait while another instance runs; take over when it ends or falls silent."
         ),
     ] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            "--record", help="Folder for a tape of the session, to be replayed by the backtester's --data."
+        ),
+    ] = None,
 ) -> None:
     """Run the trading daemon until SIGTERM or Ctrl-C. Paper trading unless configured otherwise."""
     settings = _settings(config, exchange)
@@ -116,7 +122,7 @@ def run(
 
     configure_logging(settings.logging.level, settings.logging.format, settings.secret_values())
 
-    _run(run_daemon(settings, mode, Root, standby=standby))
+    _run(run_daemon(settings, mode, Root, standby=standby, record=record))
 
 
 @app.command()

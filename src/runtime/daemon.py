@@ -36,6 +36,7 @@ from src.execution.engine import Action, Engine
 from src.execution.executor import Executor
 from src.execution.risk import Approved
 from src.runtime.inbox import Inbox
+from src.runtime.session_tape import SessionTape
 from src.runtime.supervisor import Service, Supervisor
 from src.runtime.writer import StoreLostError, StoreWriter
 
@@ -70,6 +71,7 @@ class Daemon:
         kill_switch: Callable[[], str] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         outage_limit_s: float = 120.0,
+        tape: SessionTape | None = None,
     ) -> None:
         self.engine = engine
         self.clock = clock
@@ -97,6 +99,7 @@ class Daemon:
         self._history = history
         self._kill_switch = kill_switch
         self._kill_reason = ""
+        self._tape = tape
         self._cause_ns: dict[str, Nanos] = {}
         self._failure: asyncio.Future[None] | None = None
         self._stop = asyncio.Event()
@@ -123,8 +126,11 @@ class Daemon:
         tasks = {asyncio.create_task(self.supervisor.run(service), name=service.name) for service in lasting}
         # What was known before this start teaches the strategies; there is nothing yet they could trade.
         for event in self._history:
-            self.dispatch(self.engine.handle(event), time.perf_counter_ns())
-        self.dispatch(self.engine.start(stored, self.clock.now()), time.perf_counter_ns())
+            self._handle(event, time.perf_counter_ns())
+        now = self.clock.now()
+        if self._tape is not None:
+            self._tape.begin(stored, now)
+        self.dispatch(self.engine.start(stored, now), time.perf_counter_ns())
         self._look_at_kill_switch()  # before anything can be answered that an order could rest on
         sources = {asyncio.create_task(self.supervisor.run(service), name=service.name) for service in feeds}
         stopper = asyncio.create_task(self._stop.wait(), name="stop")
@@ -167,12 +173,17 @@ class Daemon:
             self._handling_since = came_in
             if isinstance(event, ForecastUpdate | DailyMaximum):
                 self.writer.put_weather(event)
-            self.dispatch(self.engine.handle(event), came_in)
+            self._handle(event, came_in)
             self._handling_since = 0
             self.handled += 1
             self.last_handled = time.monotonic()
             if not self.handled % 256:
                 await asyncio.sleep(0)  # a burst must not starve the sockets
+
+    def _handle(self, event: Event, came_in: Nanos) -> None:
+        if self._tape is not None:
+            self._tape.event(event)
+        self.dispatch(self.engine.handle(event), came_in)
 
     async def _ticker(self) -> None:
         assert self._tick_interval is not None
@@ -213,6 +224,8 @@ class Daemon:
         for action in actions:
             match action:
                 case Approved():
+                    if self._tape is not None:
+                        self._tape.approved(action, self.engine.now)
                     self._cause_ns[action.intent.client_order_id] = came_in
                     self.executor.submit(action)
                 case CancelOrder():
@@ -224,6 +237,8 @@ class Daemon:
                 case Alert():
                     self._notifier.send(action)
                 case _:
+                    if self._tape is not None:
+                        self._tape.observe(action)
                     records.append(action)
                     for reader in self._readers:
                         reader.observe(action)

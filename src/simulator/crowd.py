@@ -10,10 +10,11 @@ from __future__ import annotations
 from src.core.events import Levels
 from src.core.sides import BookSide
 from src.core.units import Count, Price
+from src.simulator.queue_model import QueueModel
 from src.simulator.states import MarketState
 from src.simulator.trading import Trading
 from src.simulator.venue import BEFORE_CLOSE, Venue
-from src.simulator.world import CrowdPrint, CrowdQuote, CrowdTake
+from src.simulator.world import CrowdChange, CrowdPrint, CrowdQuote, CrowdTake
 
 
 class Crowd:
@@ -22,6 +23,8 @@ class Crowd:
     def __init__(self, venue: Venue, trading: Trading) -> None:
         self._venue = venue
         self._trading = trading
+        share = venue.rules.queue_share
+        self._queues = None if share is None else QueueModel(trading, share)
 
     def quote(self, event: CrowdQuote) -> None:
         """Make the crowd's resting orders exactly these levels; new size that reaches ours trades."""
@@ -31,6 +34,8 @@ class Crowd:
         state = self._quotable_market(event.ticker)
         if state is None:
             return
+        if self._queues is not None:
+            self._queues.forget(event.ticker)
         targets = {BookSide.BID: bids, BookSide.ASK: asks}
         for side, wanted in targets.items():
             for price in state.book.crowd_prices(side):
@@ -47,6 +52,18 @@ class Crowd:
         state = self._quotable_market(ticker)
         if state is not None:
             self._set_level(state, side, price, size)
+            self._venue.publish_book(state)
+
+    def change(self, event: CrowdChange) -> None:
+        """Let the crowd's size at one price grow or shrink."""
+        state = self._quotable_market(event.ticker)
+        if state is not None:
+            delta = event.delta
+            if self._queues is not None and delta < 0:
+                left = self._queues.decreased(state, event.side, event.price, -delta, self._venue.now)
+                delta = -left
+            present = state.book.crowd_size(event.side, event.price)
+            self._set_level(state, event.side, event.price, max(0, present + delta))
             self._venue.publish_book(state)
 
     def take(self, event: CrowdTake) -> None:
@@ -68,6 +85,9 @@ class Crowd:
         left = event.count
         for side in (event.taker_side.other, event.taker_side):
             left -= self._trading.crowd_reaches(state, side, event.price, left, strictly=True)
+        if self._queues is not None and left:
+            resting = event.taker_side.other
+            left -= self._queues.printed(state, resting, event.price, left, self._venue.now)
         if left:
             self._trading.print_trade(state, event.trade_id, event.price, left, event.taker_side)
         self._venue.publish_book(state)

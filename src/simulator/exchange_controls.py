@@ -13,7 +13,16 @@ from src.simulator.lifecycle import Lifecycle
 from src.simulator.order_entry import OrderEntry
 from src.simulator.trading import Trading
 from src.simulator.venue import VenueRules
-from src.simulator.world import CrowdPrint, CrowdQuote, CrowdTake, Determine, ListEvent, WorldEvent
+from src.simulator.world import (
+    CrowdChange,
+    CrowdPrint,
+    CrowdQuote,
+    CrowdTake,
+    Determine,
+    ListEvent,
+    MarketChange,
+    WorldEvent,
+)
 
 
 class ExchangeControls(ExchangeBase):
@@ -38,11 +47,13 @@ class ExchangeControls(ExchangeBase):
             self.venue.run_timers(now)
 
     def apply(self, event: WorldEvent) -> None:
-        """Let the clock reach the event's time and then the event happen. News of weather only moves time."""
+        """Let the clock reach the event's time and then the event happen. News only moves time."""
         with self.operation():
             self.venue.run_timers(event.ts)
             if isinstance(event, CrowdQuote):
                 self._crowd.quote(event)
+            elif isinstance(event, CrowdChange):
+                self._crowd.change(event)
             elif isinstance(event, CrowdTake):
                 self._crowd.take(event)
             elif isinstance(event, CrowdPrint):
@@ -51,6 +62,15 @@ class ExchangeControls(ExchangeBase):
                 self._lifecycle.list_event(event)
             elif isinstance(event, Determine):
                 self._lifecycle.determine(event)
+            elif isinstance(event, MarketChange):
+                self._change(event)
+
+    def _change(self, event: MarketChange) -> None:
+        state = self.venue.market(event.ticker)
+        if event.close_time is not None:
+            self._lifecycle.change_close_time(state, event.close_time)
+        if event.active is not None:
+            self._lifecycle.set_active(state, event.active)
 
     def set_crowd_level(self, ticker: str, side: BookSide, price: Price, size: Count) -> None:
         """Make the crowd's size at one price exactly ``size`` (0 removes it)."""

@@ -31,6 +31,8 @@ class VenueRules:
     ``balance_deducts_resting``: whether the reported balance is free of resting orders' collateral.
     ``quotes_fill_at_touch``: whether a crowd quote at exactly an account order's price trades with it;
     False (paper trading) wants the quote strictly through it.
+    ``queue_share``: share of cancellations at an account order's price that stood before it, for a crowd
+    that is a recording (``queue_model.py``); None: prints reach an order only strictly through its price.
     ``weekly_pause``: whether trading pauses on Thursdays from 03:00 to 05:00 in New York.
     ``cash_per_shard``: whether cash on one shard cannot back an order on another, as at Kalshi; False
     keeps one purse for all (paper trading).
@@ -44,6 +46,7 @@ class VenueRules:
 
     balance_deducts_resting: bool = False
     quotes_fill_at_touch: bool = True
+    queue_share: float | None = None
     weekly_pause: bool = True
     cash_per_shard: bool = True
     shard_of_series: Mapping[str, int] = field(default_factory=dict)

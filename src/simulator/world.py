@@ -11,7 +11,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from src.core.events import DailyMaximum, ForecastUpdate, Levels, NewsItem, ObservationUpdate
+from src.core.events import (
+    DailyMaximum,
+    FeedDown,
+    FeedUp,
+    ForecastUpdate,
+    Levels,
+    NewsItem,
+    ObservationUpdate,
+)
 from src.core.market import Market
 from src.core.sides import BookSide
 from src.core.units import Count, Nanos, Price
@@ -39,6 +47,20 @@ class CrowdQuote:
     ticker: str
     bids: Levels
     asks: Levels
+
+
+@dataclass(frozen=True, slots=True)
+class CrowdChange:
+    """The crowd's size at one price grows or shrinks by ``delta``, as far as there is something to shrink.
+
+    What an account took of a level stays taken: only growth is new.
+    """
+
+    ts: Nanos
+    ticker: str
+    side: BookSide
+    price: Price
+    delta: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +99,24 @@ class WeatherNews:
 
 
 @dataclass(frozen=True, slots=True)
-class NewsPublished:
-    """A headline or post is first seen (its ``ts_recv`` equals ``ts``)."""
+class Heard:
+    """What passes the exchange by: a headline is first seen, a source is lost or found again.
+
+    The item's ``ts_recv`` equals ``ts``.
+    """
 
     ts: Nanos
-    item: NewsItem
+    item: NewsItem | FeedDown | FeedUp
+
+
+@dataclass(frozen=True, slots=True)
+class MarketChange:
+    """A market's closing moves, or it is paused (``active`` False) or resumed. None: unchanged."""
+
+    ts: Nanos
+    ticker: str
+    close_time: Nanos | None = None
+    active: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +131,15 @@ class Determine:
 
 
 WorldEvent: TypeAlias = (
-    ListEvent | CrowdQuote | CrowdTake | CrowdPrint | WeatherNews | NewsPublished | Determine
+    ListEvent
+    | CrowdQuote
+    | CrowdChange
+    | CrowdTake
+    | CrowdPrint
+    | WeatherNews
+    | Heard
+    | MarketChange
+    | Determine
 )
 
 

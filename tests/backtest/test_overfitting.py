@@ -41,7 +41,7 @@ def test_a_configuration_that_is_truly_better_is_not_overfit() -> None:
 
 
 def test_a_best_in_sample_that_always_fails_outside_has_a_pbo_of_one() -> None:
-    """Each configuration is best in one block and bad in the others: whoever shines inside is dull outside."""
+    """Each configuration is best in one block and bad in the others: who shines inside is dull outside."""
     returns = np.full((64, 4), -0.01)
     for block in range(4):
         returns[block * 16 : block * 16 + 16, block] = 1.0
@@ -90,7 +90,7 @@ def test_ten_groups_by_two_make_45_splits_and_9_paths_that_cover_everything() ->
     st.integers(0, 44),
 )
 def test_nothing_learned_was_open_while_a_judged_bet_was(rows: list[tuple[int, int]], split: int) -> None:
-    """Purge and embargo: no training bet overlaps a tested group's span, none begins within two days after."""
+    """Purge and embargo: no training bet overlaps a judged span, none begins within two days after."""
     bets = [Bet(f"c{start}", start * DAY, (start + hold) * DAY, 1.0) for start, hold in rows]
     folds = purged_folds(bets)
     assert folds is not None

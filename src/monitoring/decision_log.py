@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from src.core.actions import (
     AuditRecord,
@@ -15,26 +15,17 @@ from src.core.actions import (
     SignalRecorded,
     StateChanged,
 )
+from src.core.ports import ApprovedOrder
 from src.core.units import Nanos
-from src.execution.risk import Approved
 
 
 class DecisionLog:
-    """Lines in order. ``lines`` pairs each with the time of the decision."""
+    """Turns decisions into lines, in order: ``write(time of the decision, line)``."""
 
-    def __init__(self) -> None:
-        self.lines: list[tuple[Nanos, str]] = []
+    def __init__(self, write: Callable[[Nanos, str], None]) -> None:
+        self._write = write
 
-    @property
-    def sha256(self) -> str:
-        """Digest of all lines, each ended by a newline."""
-        digest = hashlib.sha256()
-        for _, line in self.lines:
-            digest.update(line.encode())
-            digest.update(b"\n")
-        return digest.hexdigest()
-
-    def approved(self, approved: Approved, ts: Nanos) -> None:
+    def approved(self, approved: ApprovedOrder, ts: Nanos) -> None:
         """An order left the engine."""
         intent = approved.intent
         self._add(
@@ -104,4 +95,13 @@ class DecisionLog:
 
     def _add(self, ts: Nanos, kind: str, body: Mapping[str, object]) -> None:
         text = json.dumps({"ts": ts, "kind": kind, **body}, sort_keys=True, separators=(",", ":"))
-        self.lines.append((ts, text))
+        self._write(ts, text)
+
+
+def sha256_of(lines: Iterable[str]) -> str:
+    """Digest of lines, each ended by a newline."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
