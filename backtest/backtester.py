@@ -32,6 +32,7 @@ from backtest.session import replay_folder
 from backtest.spec import Spec, fill_model, make_plan, open_world
 from backtest.strategies import names_of
 from backtest.sweep import run_sweep
+from backtest.sweep_report import Outputs
 from src.core.errors import ConfigError, WireError
 from src.runtime.session_tape import is_session
 
@@ -61,7 +62,8 @@ def _main(given: argparse.Namespace, console: Console) -> int:
     spec = spec_of(given)
     watch = Watch(console, given.workers)
     if given.sweep is not None:
-        return run_sweep(spec, names_of(given.strategy or "all"), given.sweep, given.workers, console)
+        outputs = Outputs(console, given.html, given.json, given.output)
+        return run_sweep(spec, names_of(given.strategy or "all"), given.sweep, given.workers, outputs)
     folder = Path(spec.data)
     if folder.is_dir() and is_session(folder) and given.strategy is None:
         report = _replayed(spec, folder)

@@ -139,6 +139,52 @@ def bar_chart(rows: Sequence[tuple[str, float, str]], title: str) -> str:
     )
 
 
+def daily_chart(days: Sequence[tuple[str, float]]) -> str:
+    """Profit of each day as a bar, in dollars."""
+    frame = _Frame((0.0, float(max(1, len(days)))), _padded([0.0, *(pnl for _, pnl in days)]), height=170.0)
+    shares = (0.08, 0.36, 0.64, 0.92)
+    ticks = [(share * len(days), days[int(share * len(days))][0]) for share in shares]
+    frame.grid(lambda v: f"${v:,.0f}", ticks if len(days) > 3 else [(0.5, days[0][0])])
+    width = max(0.8, (frame.px(1.0) - frame.px(0.0)) * 0.8)
+    for number, (name, pnl) in enumerate(days):
+        if pnl:
+            top, foot = frame.py(max(pnl, 0.0)), frame.py(min(pnl, 0.0))
+            kind = "gain" if pnl > 0 else "loss"
+            frame.parts.append(
+                f'<rect class="{kind}" x="{frame.px(number + 0.1):.1f}" y="{top:.1f}" '
+                f'width="{width:.1f}" height="{max(foot - top, 0.6):.1f}"><title>{name}: ${pnl:+,.2f}</title>'
+                "</rect>"
+            )
+    return frame.svg("Profit by day")
+
+
+def group_chart(rows: Sequence[tuple[str, float, tuple[float, float] | None, str]], title: str) -> str:
+    """Bars around zero with a 95 % interval where there is one; pale where there is none."""
+    height, middle, reach = 26.0, 330.0, 190.0
+    most = max((max(abs(v), *(map(abs, span) if span else (0.0,))) for _, v, span, _ in rows), default=1.0)
+    scale = reach / (most or 1.0)
+    parts = [f'<line class="grid" x1="{middle}" x2="{middle}" y1="0" y2="{len(rows) * height}"/>']
+    for number, (label, value, span, text) in enumerate(rows):
+        y = number * height
+        width = abs(value) * scale
+        x = middle if value >= 0 else middle - width
+        pale = "" if span else " pale"
+        parts.append(
+            f'<text x="0" y="{y + 17}">{escape(label)}</text>'
+            f'<rect class="{"gain" if value >= 0 else "loss"}{pale}" x="{x:.1f}" y="{y + 5}" rx="2" '
+            f'width="{max(width, 1):.1f}" height="16"/>'
+            f'<text x="720" y="{y + 17}" text-anchor="end">{escape(text)}</text>'
+        )
+        if span:
+            low, high = (middle + value * scale for value in span)
+            parts.append(f'<line class="span" x1="{low:.1f}" x2="{high:.1f}" y1="{y + 13}" y2="{y + 13}"/>')
+    total = max(len(rows), 1) * height + 4
+    return (
+        f'<svg viewBox="0 0 720 {total:.0f}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+    )
+
+
 def paired_bars(rows: Sequence[tuple[str, float, float, str]], title: str) -> str:
     """Two bars a row, cents per contract: what was claimed and what came of it."""
     height = 40.0

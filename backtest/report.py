@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backtest.analysis import MINIMUM_BETS, MINIMUM_CLUSTERS, Analysis
+from backtest.analysis import Analysis
+from backtest.baselines import Baseline, baselines_of
 from backtest.honesty import LookAhead, Variation
 from backtest.runner import Result
 from backtest.spec import Spec
 from backtest.times import iso
 from backtest.trades import csv_row
+from backtest.verdict import caveats, verdict
 from src.core.units import dollars
 
 
@@ -38,6 +40,10 @@ class Report:
     notes: Sequence[str]
     sections: list[Section]
 
+    def baselines(self, section: Section) -> list[Baseline]:
+        """What stands beside a section's result."""
+        return baselines_of(section.analysis, [other.analysis for other in self.sections])
+
     @property
     def shown_settings(self) -> dict[str, str]:
         """What was run, for people."""
@@ -54,7 +60,7 @@ class Report:
                 f"{latency.total_ms:g} ms: feed {latency.feed / 1e6:g}, order {latency.order / 1e6:g}, "
                 f"answer {latency.answer / 1e6:g}; the engine decides every {spec.tick / 60e9:g} minutes"
             ),
-            "fees": "Kalshi's schedule of 7 July 2026 (taker 0.07 P(1-P), maker 0), for the whole span",
+            "fees": spec.fees.described,
             "account": f"${dollars(spec.balance):,.0f}",
             "limits": (
                 f"Kelly x{risk.kelly_fraction:g}, ${trading.max_position_size_usd} a market, heat "
@@ -64,43 +70,6 @@ class Report:
                 f"{risk.cooldown_after_loss_seconds:g} s; weather model's weight {weather.model_weight:g}"
             ),
         }
-
-
-def caveats(report: Report, section: Section) -> list[str]:
-    """What this section does not show, in plain words."""
-    a, r = section.analysis, section.result
-    said = []
-    clusters = a.bootstrap.clusters if a.bootstrap else 0
-    if a.bets == 0:
-        said.append("Nothing was traded, so nothing is shown about profit either way.")
-    elif a.bets < MINIMUM_BETS or clusters < MINIMUM_CLUSTERS:
-        said.append(
-            f"{a.bets} bets in {clusters} independent clusters are too few for a conclusion "
-            f"(wanted: {MINIMUM_BETS} bets and {MINIMUM_CLUSTERS} clusters)."
-        )
-    if a.bootstrap and a.bootstrap.total.shifted_zero() == "includes zero":
-        said.append("The 95 % interval of the profit includes zero: luck alone explains it.")
-    if report.world_kind == "generated":
-        said.append("The world is made up. It shows that the system works, not that anything earns money.")
-    else:
-        said.append("Fills are assumed as written above; nobody's order was really in that book.")
-        said.append("Our orders leave no mark on prices. Sizes beyond what was traded then are fiction.")
-    if report.world_kind == "recorded":
-        said.append(
-            "In the data of 2023-24 the fee schedule, the settlement source and the crowd were other than "
-            "today's; one study puts a regime change at October 2024."
-        )
-    if r.halted is not None:
-        said.append(
-            f"Trading ended at {iso(r.halted[0])} ({r.halted[1]}); a person would have had to decide."
-        )
-    if r.pauses:
-        said.append(f"The loss breaker paused entries {r.pauses} time(s), as it would in live trading.")
-    if a.trials > 1:
-        said.append(f"{a.trials} configurations were tried; the deflated Sharpe ratio accounts for that.")
-    else:
-        said.append("Configurations tried before this run are not counted; every look at this data was one.")
-    return said
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -120,7 +89,10 @@ def as_json(report: Report) -> dict[str, Any]:
                 "decision_log_sha256": section.result.sha256,
                 "look_ahead": [asdict(audit) for audit in section.audits],
                 "sensitivity": [asdict(variation) for variation in section.variations],
-                "does_not_show": caveats(report, section),
+                "baselines": [asdict(baseline) for baseline in report.baselines(section)],
+                "sharpe_annual": section.analysis.sharpe_annual,
+                "verdict": verdict(section.analysis),
+                "does_not_show": caveats(section.analysis, section.result, report.world_kind),
             }
             for section in report.sections
         ],

@@ -50,8 +50,16 @@ svg .area{fill:var(--loss);fill-opacity:.22;stroke:var(--loss);stroke-width:1.2}
 svg .diagonal{stroke:var(--soft);stroke-dasharray:4 4;fill:none}
 svg .whisker{stroke:var(--s0);stroke-width:1.6;opacity:.55}svg .dot{fill:var(--s0)}
 svg .gain{fill:var(--gain)}svg .loss{fill:var(--loss)}svg .claimed{fill:var(--s0);opacity:.45}
+svg .pale{opacity:.38}svg .span{stroke:var(--ink);stroke-width:1.4;opacity:.7}
+p.verdict{font-size:1.12rem;font-weight:600;margin:.2rem 0 .8rem}
+.tile b.long{font-size:1.12rem;line-height:1.95rem}
+.tile small{display:block;color:var(--soft);font-size:.75rem}
+details{margin-top:.6rem;font-size:.9rem}summary{color:var(--soft);cursor:pointer}
+table.facts td:last-child{overflow-wrap:anywhere}
 code{font-size:.82rem;word-break:break-all}
 footer{color:var(--soft);font-size:.85rem;margin-top:3rem}
-@media (max-width:720px){.pair{grid-template-columns:1fr}}
+@media (max-width:720px){.pair{grid-template-columns:1fr}main{padding:1.2rem .7rem 3rem}.card{padding:.8rem}
+.card>svg{min-width:520px}.card:has(>svg){overflow-x:auto}
+table.facts td:first-child{white-space:normal;min-width:7rem}}
 @media print{body{background:#fff}.card,.tile{break-inside:avoid}}
 """

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from backtest.report import Report, Section, caveats
+from backtest.report import Report, Section
+from backtest.verdict import caveats, verdict
 
 
 def show(report: Report, console: Console) -> None:
@@ -58,6 +59,7 @@ def _details(report: Report, section: Section, console: Console) -> None:
     orders = r.orders
     share = f"{orders.got / orders.asked:.0%} of the contracts asked for" if orders.asked else "none sent"
     rows = [
+        ("in short", verdict(a)),
         (
             "orders",
             f"{orders.sent}: {orders.filled} filled, {orders.partial} partly, {orders.unfilled} not; {share}",
@@ -65,7 +67,12 @@ def _details(report: Report, section: Section, console: Console) -> None:
         ("why no trade (risk gate)", _counts(r.refusals)),
         ("why no trade (strategy)", _counts(r.skips)),
         ("bets", f"{a.bets} settled or sold, {a.open_bets} open; held {a.mean_hours_held:.0f} h on average"),
-        ("staked, fees", f"${a.staked:,.2f} ({a.turnover:.1f} times the account), ${a.fees:,.2f}"),
+        ("staked", f"${a.staked:,.2f} ({a.turnover:.1f} times the account)"),
+        (
+            "fees",
+            f"${a.fees:,.2f}; by trade date ${a.fees_trade_date:,.2f}, today's ${a.fees_today:,.2f} "
+            f"(profit then ${a.pnl + a.fees - a.fees_today:+,.2f})",
+        ),
         ("profit factor", "-" if a.profit_factor is None else f"{a.profit_factor:.2f}"),
         ("without best / worst 3 days", f"${a.without_best:+,.2f} / ${a.without_worst:+,.2f}"),
         ("worst day, mean of worst 5 %", f"${a.worst_day:+,.2f}, ${a.expected_shortfall:+,.2f}"),
@@ -99,13 +106,21 @@ def _details(report: Report, section: Section, console: Console) -> None:
     ]
     for audit in section.audits:
         text = "the same" if audit.passed else audit.difference
-        rows.append(("look-ahead audit", f"{audit.decisions} decisions before a cut: {text}"))
-    rows += [(v.name, f"${v.pnl:+,.2f} in {v.bets} bets") for v in section.variations]
+        rows.append((f"future {audit.change}", f"{audit.decisions} decisions before: {text}"))
+    rows += [(v.name, f"${v.pnl:+,.2f} in {v.bets} bets ({v.roi:+.1%} of stake)") for v in section.variations]
+    rows += [(f"beside it: {one.name}", f"${one.pnl:+,.2f}") for one in report.baselines(section)]
+    rows += [
+        (
+            "markout " + ("at settlement" if m.seconds is None else f"{m.seconds // 60} min"),
+            f"{m.gain * 100:+.2f} cents a contract",
+        )
+        for m in a.markouts
+    ]
     for name, value in rows:
         table.add_row(name, value)
     console.print(table, highlight=False)
     console.print("What this does not show:", style="bold")
-    for line in caveats(report, section):
+    for line in caveats(a, r, report.world_kind):
         console.print(f"  - {line}", highlight=False)
 
 

@@ -1,4 +1,4 @@
-"""A grid over settings keys on all cores. The number of runs deflates the Sharpe ratio of the best.
+"""A grid over settings keys on all cores. Every run counts as a trial when the best is judged.
 
 The file maps settings keys to lists of values::
 
@@ -12,16 +12,14 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import pvariance
 from typing import Any, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from rich.console import Console
-from rich.table import Table
 
-from backtest.analysis import analyse
+from backtest.selection import select
 from backtest.spec import Spec, run_all
+from backtest.sweep_report import Outputs, Sweep, report_sweep
 from src.core.errors import ConfigError
 from src.runtime.settings import KNOWN_KEYS, Settings
 
@@ -61,8 +59,8 @@ def with_value(settings: Settings, key: str, value: object) -> Settings:
     return cast("Settings", changed)
 
 
-def run_sweep(spec: Spec, names: Sequence[str], path: Path, workers: int, console: Console) -> int:
-    """Run every combination for one strategy and print them, best first. Exit code 0."""
+def run_sweep(spec: Spec, names: Sequence[str], path: Path, workers: int, given: Outputs) -> int:
+    """Run every combination for one strategy, judge the choice among them, and show it. Exit code 0."""
     if len(names) != 1:
         raise ConfigError("--sweep: name one --strategy")
     grid = read_grid(path)
@@ -76,18 +74,5 @@ def run_sweep(spec: Spec, names: Sequence[str], path: Path, workers: int, consol
             settings = with_value(settings, key, value)
         specs.append(replace(spec, strategy=names[0], settings=settings))
     results = run_all(specs, workers)
-    ratios = [analyse(result).daily.sharpe or 0.0 for result in results]
-    variance = pvariance(ratios)
-    table = Table(title=f"{names[0]}: {len(points)} configurations (all count as trials)")
-    for heading in (*grid, "profit", "bets", "Sharpe/day", "DSR"):
-        table.add_column(heading, justify="right")
-    order = sorted(range(len(points)), key=lambda n: -ratios[n])
-    for n in order:
-        a = analyse(results[n], trials=len(points), sharpe_variance=variance, seed=spec.seed)
-        deflated = "-" if a.dsr is None else f"{a.dsr:.1%}"
-        table.add_row(*map(str, points[n]), f"${a.pnl:+,.2f}", str(a.bets), f"{ratios[n]:+.3f}", deflated)
-    console.print(table)
-    console.print(
-        "DSR: chance that the true Sharpe ratio beats the best of this many worthless configurations."
-    )
+    report_sweep(Sweep(spec, names[0], tuple(grid), points, results, select(results)), given)
     return 0
