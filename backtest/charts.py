@@ -56,6 +56,10 @@ class _Frame:
         )
 
 
+def _dollars(value: float) -> str:
+    return f"{'−' if value < 0 else ''}${abs(value):,.0f}"
+
+
 def nice_ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Round values covering a range, at most ``most`` or so."""
     span = high - low or 1.0
@@ -77,7 +81,7 @@ def equity_chart(curves: Sequence[tuple[str, Sequence[tuple[int, float]]]]) -> s
     """Equity in dollars over time, one line per strategy."""
     every = [point for _, curve in curves for point in curve]
     frame = _Frame((min(ts for ts, _ in every), max(ts for ts, _ in every)), _padded([y for _, y in every]))
-    frame.grid(lambda v: f"${v:,.0f}", _days(frame.x0, frame.x1))
+    frame.grid(_dollars, _days(frame.x0, frame.x1))
     for number, (_, curve) in enumerate(curves):
         frame.path(list(curve), f"line s{number % 6}")
     return frame.svg("Equity over time: " + ", ".join(name for name, _ in curves))
@@ -91,7 +95,7 @@ def drawdown_chart(curve: Sequence[tuple[int, float]]) -> str:
         points.append((float(ts), equity - peak))
     frame = _Frame((points[0][0], points[-1][0]), _padded([0.0, *(y for _, y in points)]), height=150.0)
     frame.y1 = 0.0
-    frame.grid(lambda v: f"${v:,.0f}", _days(frame.x0, frame.x1))
+    frame.grid(_dollars, _days(frame.x0, frame.x1))
     frame.path([(points[0][0], 0.0), *points, (points[-1][0], 0.0)], "area")
     return frame.svg("Drawdown")
 
@@ -114,23 +118,20 @@ def calibration_chart(bins: Sequence[Bin]) -> str:
 
 
 def bar_chart(rows: Sequence[tuple[str, float, str]], title: str) -> str:
-    """Horizontal bars around zero: (label, value, text behind the bar)."""
+    """Horizontal bars around zero: (label, value, text at the right)."""
     height = 26.0
     most = max((abs(value) for _, value, _ in rows), default=1.0) or 1.0
-    middle, reach = 360.0, 220.0
-    if all(value >= 0 for _, value, _ in rows):
-        middle, reach = 210.0, 370.0
+    middle, reach = 260.0, 140.0
     parts = []
     for number, (label, value, text) in enumerate(rows):
         y = number * height
         width = abs(value) / most * reach
         x = middle if value >= 0 else middle - width
-        at, anchor = (middle + width + 6, "start") if value >= 0 else (middle - width - 6, "end")
         parts.append(
             f'<text x="0" y="{y + 17}">{escape(label)}</text>'
             f'<rect class="{"gain" if value >= 0 else "loss"}" x="{x:.1f}" y="{y + 5}" rx="2" '
             f'width="{max(width, 1):.1f}" height="16"/>'
-            f'<text x="{at:.1f}" y="{y + 17}" text-anchor="{anchor}">{escape(text)}</text>'
+            f'<text x="720" y="{y + 17}" text-anchor="end">{escape(text)}</text>'
         )
     total = max(len(rows), 1) * height + 4
     return (
@@ -144,7 +145,7 @@ def daily_chart(days: Sequence[tuple[str, float]]) -> str:
     frame = _Frame((0.0, float(max(1, len(days)))), _padded([0.0, *(pnl for _, pnl in days)]), height=170.0)
     shares = (0.08, 0.36, 0.64, 0.92)
     ticks = [(share * len(days), days[int(share * len(days))][0]) for share in shares]
-    frame.grid(lambda v: f"${v:,.0f}", ticks if len(days) > 3 else [(0.5, days[0][0])])
+    frame.grid(_dollars, ticks if len(days) > 3 else [(0.5, days[0][0])])
     width = max(0.8, (frame.px(1.0) - frame.px(0.0)) * 0.8)
     for number, (name, pnl) in enumerate(days):
         if pnl:
@@ -185,11 +186,30 @@ def group_chart(rows: Sequence[tuple[str, float, tuple[float, float] | None, str
     )
 
 
+def count_chart(rows: Sequence[tuple[str, int, str]], title: str) -> str:
+    """Horizontal bars of counts: (label, count, text behind the bar)."""
+    height, most = 26.0, max((count for _, count, _ in rows), default=1) or 1
+    left = 12.0 + 6.9 * max((len(label) for label, _, _ in rows), default=10)
+    parts = []
+    for number, (label, count, text) in enumerate(rows):
+        y, width = number * height, count / most * max(80.0, 590.0 - left)
+        parts.append(
+            f'<text x="0" y="{y + 17}">{escape(label)}</text>'
+            f'<rect class="count" x="{left:.1f}" y="{y + 5}" rx="2" width="{max(width, 1):.1f}" height="16"/>'
+            f'<text x="{left + width + 6:.1f}" y="{y + 17}">{escape(text)}</text>'
+        )
+    total = max(len(rows), 1) * height + 4
+    return (
+        f'<svg viewBox="0 0 720 {total:.0f}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+    )
+
+
 def paired_bars(rows: Sequence[tuple[str, float, float, str]], title: str) -> str:
     """Two bars a row, cents per contract: what was claimed and what came of it."""
     height = 40.0
     most = max((max(abs(a), abs(b)) for _, a, b, _ in rows), default=1.0) or 1.0
-    middle, reach = 330.0, 210.0
+    middle, reach = 280.0, 190.0
     parts = []
     for number, (label, claimed, realised, text) in enumerate(rows):
         y = number * height

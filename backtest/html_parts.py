@@ -7,6 +7,8 @@ from html import escape
 
 from backtest.report_style import STYLE
 
+_LONGEST_FIGURE = 30
+
 
 def page(title: str, body: Iterable[str]) -> str:
     """A whole page: no script, nothing loaded from elsewhere."""
@@ -35,10 +37,14 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table whose first column is text; amounts are coloured by their sign."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
     body = "".join(
-        "<tr>" + "".join(f'<td class="{tone(cell)}">{escape(cell)}</td>' for cell in row) + "</tr>"
+        "<tr>" + "".join(f'<td class="{_kind(cell)}">{escape(cell)}</td>' for cell in row) + "</tr>"
         for row in rows
     )
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _kind(cell: str) -> str:
+    return "words" if len(cell) > _LONGEST_FIGURE else tone(cell)
 
 
 def money(value: float) -> str:

@@ -54,7 +54,9 @@ class Report:
         return {
             "data": f"{spec.data} ({self.world_kind})",
             "span": f"{iso(first.start)} to {iso(first.end)}",
-            "markets": f"{first.markets} in {first.events} events; {first.prints} recorded trades",
+            "markets": (
+                f"{first.markets:,} markets in {first.events:,} events, {first.prints:,} recorded trades"
+            ),
             "fills": self.fill_model,
             "latency": (
                 f"{latency.total_ms:g} ms: feed {latency.feed / 1e6:g}, order {latency.order / 1e6:g}, "

@@ -6,6 +6,7 @@ from backtest.analysis import Analysis
 from backtest.charts import bar_chart
 from backtest.html_parts import card, facts, money, table
 from backtest.report import Section
+from backtest.times import iso
 
 
 def luck(a: Analysis) -> str:
@@ -16,8 +17,7 @@ def luck(a: Analysis) -> str:
     ]
     text = (
         "The same bets with outcomes drawn again: from the market's own prices at entry, or dealt out at "
-        "random among the bets. A result that many draws reach is no evidence; a mean above zero would be a "
-        "fault of the test itself."
+        "random among the bets. A result that many draws reach is no evidence."
     )
     title = f"Could it be luck? (actual {money(a.nulls[0].actual)})" if a.nulls else "Could it be luck?"
     return card(title, table(("if", "mean", "95 % of draws", "as good"), rows), text)
@@ -57,7 +57,7 @@ def audits(section: Section) -> str:
         return ""
     rows = [
         (
-            f"future {audit.change}",
+            f"future after {iso(audit.cut)[:16].replace('T', ' ')} {audit.change}",
             f"{audit.decisions} decisions before: {'the same' if audit.passed else audit.difference}",
         )
         for audit in section.audits

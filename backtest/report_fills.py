@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 
 from backtest.analysis import Analysis
-from backtest.charts import bar_chart, calibration_chart
+from backtest.charts import calibration_chart, count_chart
 from backtest.html_parts import card, money, number, table
 from backtest.report import Section
 
@@ -38,7 +38,7 @@ def fills(section: Section) -> str:
     if not orders.sent:
         return card("Orders", "<p>None was sent.</p>")
     bars = [
-        (name, float(count), f"{count:,} · {count / orders.sent:.0%}")
+        (name, count, f"{count:,} · {count / orders.sent:.0%}")
         for name, count in (
             ("filled", orders.filled),
             ("partly filled", orders.partial),
@@ -62,7 +62,7 @@ def fills(section: Section) -> str:
         ]
         heads = ("after the fill", "gain per contract at the middle", "contracts")
         after = f"<h3>Markouts</h3>{table(heads, rows)}"
-    return card("Orders", bar_chart(bars, "What became of the orders") + after, text)
+    return card("Orders", count_chart(bars, "What became of the orders") + after, text)
 
 
 def reasons(section: Section) -> str:
@@ -84,5 +84,5 @@ def stops(a: Analysis) -> str:
 def _counts(counts: Mapping[str, int], title: str) -> str:
     if not counts:
         return ""
-    rows = [(name.replace("_", " "), float(count), f"{count:,}") for name, count in counts.items()]
-    return f"<h3>{escape(title)}</h3>" + bar_chart(rows, title)
+    rows = [(name.replace("_", " "), count, f"{count:,}") for name, count in counts.items()]
+    return f"<h3>{escape(title)}</h3>" + count_chart(rows, title)

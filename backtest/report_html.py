@@ -11,6 +11,7 @@ from backtest.html_parts import card, facts, money, number, page, share, table, 
 from backtest.report import Report, Section
 from backtest.report_checks import audits, capacity, luck, sensitivity
 from backtest.report_fills import beliefs, fills, reasons, stops
+from backtest.times import day
 from backtest.verdict import caveats, verdict
 
 _FEWEST_CLUSTERS = 20
@@ -44,7 +45,8 @@ def render_html(report: Report) -> str:
 
 def _headline(report: Report) -> str:
     shown = report.shown_settings
-    return f"{shown['span']} · {shown['markets']} · {shown['account']} to start with"
+    first = report.sections[0].result
+    return f"{day(first.start)} to {day(first.end)} · {shown['markets']} · {shown['account']} to start with"
 
 
 def _equity(report: Report) -> str:

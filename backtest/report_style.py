@@ -19,7 +19,7 @@ p.lead{color:var(--soft);margin:.2rem 0 1.2rem}
 .card{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1rem 1.2rem;
 margin:1rem 0}
 .card>p{color:var(--soft);font-size:.9rem;margin:.2rem 0 .6rem}
-.pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}
+.pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem;align-items:start}
 .pair>.card{margin:0}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(135px,1fr));gap:.8rem;margin:1rem 0}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:.8rem 1rem}
@@ -28,10 +28,13 @@ font-variant-numeric:tabular-nums}
 .tile span{color:var(--soft);font-size:.82rem}
 .up{color:var(--gain)}.down{color:var(--loss)}
 table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:tabular-nums}
-th,td{text-align:right;padding:.35rem .5rem;border-bottom:1px solid var(--line);vertical-align:top}
+th,td{text-align:right;white-space:nowrap;padding:.35rem .5rem;
+border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--soft);font-weight:600}
 th:first-child,td:first-child{text-align:left}
-table.facts td{text-align:left}table.facts td:first-child{color:var(--soft);white-space:nowrap;
+td.words{text-align:left;white-space:normal;min-width:14rem}
+table.facts td{text-align:left;white-space:normal}
+table.facts td:first-child{color:var(--soft);white-space:nowrap;
 padding-right:1.2rem}
 .scroll{overflow-x:auto}
 .caveats{background:var(--warn);border:1px solid var(--warnline);border-radius:12px;padding:.8rem 1.2rem;
@@ -49,7 +52,8 @@ svg .s3{stroke:var(--s3)}svg .s4{stroke:var(--s4)}svg .s5{stroke:var(--s5)}
 svg .area{fill:var(--loss);fill-opacity:.22;stroke:var(--loss);stroke-width:1.2}
 svg .diagonal{stroke:var(--soft);stroke-dasharray:4 4;fill:none}
 svg .whisker{stroke:var(--s0);stroke-width:1.6;opacity:.55}svg .dot{fill:var(--s0)}
-svg .gain{fill:var(--gain)}svg .loss{fill:var(--loss)}svg .claimed{fill:var(--s0);opacity:.45}
+svg .gain{fill:var(--gain)}svg .loss{fill:var(--loss)}
+svg .count{fill:var(--s0);opacity:.7}svg .claimed{fill:var(--s0);opacity:.45}
 svg .pale{opacity:.38}svg .span{stroke:var(--ink);stroke-width:1.4;opacity:.7}
 p.verdict{font-size:1.12rem;font-weight:600;margin:.2rem 0 .8rem}
 .tile b.long{font-size:1.12rem;line-height:1.95rem}

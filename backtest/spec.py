@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from backtest.bulk import thin
+from backtest.candles import CandleWorld, holds_candles
 from backtest.clockwork import Latency
 from backtest.fee_history import Fees, TradeDateFees
 from backtest.file_world import FileWorld
@@ -68,6 +69,8 @@ def _data(spec: Spec) -> World:
     if spec.data.startswith("generated:"):
         return _generated(spec.data)
     path = Path(spec.data)
+    if path.exists() and holds_candles(path):
+        return CandleWorld(path)
     if path.is_file():
         return FileWorld.read(path)
     if not path.is_dir():

@@ -123,7 +123,8 @@ def judgements(sweep: Sweep) -> list[tuple[str, str]]:
             (
                 "purged cross-validation",
                 f"{len(c.paths)} paths from {c.splits} splits: ${min(c.paths):+,.2f} to "
-                f"${max(c.paths):+,.2f}, middle ${c.median:+,.2f}, {c.losing:.0%} lose; {c.purged:.1f} bets a split purged",
+                f"${max(c.paths):+,.2f}, middle ${c.median:+,.2f}, {c.losing:.0%} lose; "
+                f"{c.purged:.1f} bets a split purged",
             )
         )
     if s.holdout is None:

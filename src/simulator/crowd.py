@@ -14,7 +14,7 @@ from src.simulator.queue_model import QueueModel
 from src.simulator.states import MarketState
 from src.simulator.trading import Trading
 from src.simulator.venue import BEFORE_CLOSE, Venue
-from src.simulator.world import CrowdChange, CrowdPrint, CrowdQuote, CrowdTake
+from src.simulator.world import CrowdChange, CrowdPrint, CrowdQuote, CrowdSweep, CrowdTake
 
 
 class Crowd:
@@ -91,6 +91,13 @@ class Crowd:
         if left:
             self._trading.print_trade(state, event.trade_id, event.price, left, event.taker_side)
         self._venue.publish_book(state)
+
+    def sweep(self, event: CrowdSweep) -> None:
+        """Let accounts' orders that the other side has passed trade."""
+        state = self._trading_market(event.ticker)
+        if state is not None:
+            self._trading.crowd_reaches(state, event.side, event.price, event.count, strictly=True)
+            self._venue.publish_book(state)
 
     def withdraw(self, state: MarketState) -> None:
         """Remove everything the crowd has in a market."""

@@ -17,6 +17,7 @@ from src.simulator.world import (
     CrowdChange,
     CrowdPrint,
     CrowdQuote,
+    CrowdSweep,
     CrowdTake,
     Determine,
     ListEvent,
@@ -54,6 +55,8 @@ class ExchangeControls(ExchangeBase):
                 self._crowd.quote(event)
             elif isinstance(event, CrowdChange):
                 self._crowd.change(event)
+            elif isinstance(event, CrowdSweep):
+                self._crowd.sweep(event)
             elif isinstance(event, CrowdTake):
                 self._crowd.take(event)
             elif isinstance(event, CrowdPrint):

@@ -25,12 +25,14 @@ _SAME_TRADE: Nanos = SECOND
 class _Level:
     """``printed``: traded by others, its decrease still to come; ``owed``: the same, traded by accounts.
 
-    ``gone``: decreased at ``gone_ts``, its print perhaps still to come.
+    ``gone``: decreased at ``gone_ts``, its print perhaps still to come; ``behind``: what of that was taken
+    from behind the accounts' orders.
     """
 
     printed: Count = 0
     owed: Count = 0
     gone: Count = 0
+    behind: Count = 0
     gone_ts: Nanos = 0
 
 
@@ -50,11 +52,11 @@ class QueueModel:
             return 0
         level = self._levels.setdefault(key, _Level())
         told = min(count, level.gone) if now - level.gone_ts <= _SAME_TRADE else 0
+        # What of that decrease left from behind us came from the front after all, and stands behind again.
+        back = min(told, level.behind)
         level.gone -= told
-        # Of the decrease that was this trade, a share left the front already and the rest the back.
-        before = int(told * self._share)
-        got = self._use_up(state, side, price, count - before)
-        back = told - before
+        level.behind -= back
+        got = self._use_up(state, side, price, count - (told - back))
         if back > got:
             state.book.add_crowd(side, price, back - got)
         # What accounts got of a trade is gone from the level that was shown, as far as it is not yet.
@@ -76,11 +78,14 @@ class QueueModel:
         owed = min(left, level.owed)
         level.owed -= owed
         if now - level.gone_ts > _SAME_TRADE:
-            level.gone = 0
+            level.gone = level.behind = 0
         canceled = left - owed
+        from_front = _take_front(state.book, side, price, int(canceled * self._share))
         level.gone += canceled
+        # The caller takes the rest from the youngest on: from behind us, as far as somebody stands there.
+        level.behind += min(canceled - from_front, _behind(state.book, side, price))
         level.gone_ts = now
-        return left - _take_front(state.book, side, price, int(canceled * self._share))
+        return left - from_front
 
     def forget(self, ticker: str) -> None:
         """The market's book is shown anew: what was outstanding is in it."""
@@ -104,6 +109,16 @@ class QueueModel:
 
 def _rests(book: MarketBook, side: BookSide, price: Price) -> bool:
     return any(lot.owner != CROWD for lot in book.queue(side, price))
+
+
+def _behind(book: MarketBook, side: BookSide, price: Price) -> Count:
+    """Crowd size behind the last order of an account."""
+    sizes = 0
+    for lot in reversed(book.queue(side, price)):
+        if lot.owner != CROWD:
+            return sizes
+        sizes += lot.remaining
+    return sizes
 
 
 def _take_front(book: MarketBook, side: BookSide, price: Price, count: Count) -> Count:

@@ -91,6 +91,20 @@ class CrowdPrint:
 
 
 @dataclass(frozen=True, slots=True)
+class CrowdSweep:
+    """The other side was seen as far as ``price``: accounts' orders on ``side`` strictly beyond it trade.
+
+    At most ``count`` of them, without a mark on the crowd's book or on the tape.
+    """
+
+    ts: Nanos
+    ticker: str
+    side: BookSide
+    price: Price
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
 class WeatherNews:
     """A forecast, observation or daily report becomes public (its ``ts_recv`` equals ``ts``)."""
 
@@ -136,6 +150,7 @@ WorldEvent: TypeAlias = (
     | CrowdChange
     | CrowdTake
     | CrowdPrint
+    | CrowdSweep
     | WeatherNews
     | Heard
     | MarketChange
