@@ -25,7 +25,7 @@ from backtest.spec import Spec, make_plan
 from src.core.units import Nanos
 from src.simulator.world import World, WorldEvent
 
-_EVERY = 512
+_EVERY = 32
 _LOOK_S = 0.2
 
 

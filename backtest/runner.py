@@ -211,16 +211,17 @@ class _Run:
                     self._record(action, now)
 
     def _record(self, record: object, now: Nanos) -> None:
-        market = None
+        market = mid = None
         if isinstance(record, FillApplied):
-            market = self._engine.market(record.fill.ticker)
+            market, book = self._engine.market(record.fill.ticker), self._engine.book(record.fill.ticker)
+            mid = book.mid if book is not None else None
             self._watch(record.fill, now)
         elif isinstance(record, StateChanged):
             if record.state is TradingState.HALTED:
                 self._halted = (now, record.why)
             elif record.state is TradingState.REDUCING:
                 self._pauses += 1
-        self._book.observe(record, market)  # type: ignore[arg-type]
+        self._book.observe(record, market, mid)  # type: ignore[arg-type]
         self._log.observe(record)  # type: ignore[arg-type]
 
     def _watch(self, fill: Fill, now: Nanos) -> None:

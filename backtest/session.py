@@ -138,8 +138,12 @@ class _Replay:
                         self.pauses += action.state is TradingState.REDUCING
                         if action.state is TradingState.HALTED:
                             self.halted = (engine.now, action.why)
-                    market = engine.market(action.fill.ticker) if isinstance(action, FillApplied) else None
-                    self.book.observe(action, market)
+                    market = mid = None
+                    if isinstance(action, FillApplied):
+                        ticker = action.fill.ticker
+                        market, seen = engine.market(ticker), engine.book(ticker)
+                        mid = seen.mid if seen is not None else None
+                    self.book.observe(action, market, mid)
                     log.observe(action)
 
 

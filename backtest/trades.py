@@ -29,7 +29,8 @@ class Trade:
     """A position in one market. Cash 1e-6 dollars; ``cost`` and ``proceeds`` without fees.
 
     ``claimed_edge`` and ``probability`` are the strategy's at entry, per contract; ``mid`` is the market's
-    probability of the outcome bought then. ``payout`` is what settlement paid for what was still held.
+    probability of the outcome bought when the fill was heard of. ``payout`` is what settlement paid for
+    what was still held.
     ``won``: whether the outcome bought came true (None: the market never settled). ``fees_then`` and
     ``fees_today``: what these fills cost under the schedule of their date, and under today's.
     """
@@ -128,15 +129,15 @@ class TradeBook:
         """An approved order left; ``mid`` is the market's probability of YES at that moment."""
         self._sent[intent.client_order_id] = _Sent(intent, mid)
 
-    def observe(self, record: AuditRecord, market: Market | None = None) -> None:
-        """Count a record. ``market``: that of a fill."""
+    def observe(self, record: AuditRecord, market: Market | None = None, mid: float | None = None) -> None:
+        """Count a record. ``market`` and ``mid`` (the market's probability of YES by then): of a fill."""
         match record:
             case SignalRecorded():
                 self._signal(record.signal)
             case Refused():
                 self.refusals[record.result.gate] += 1
             case FillApplied():
-                self._fill(record.fill, market)
+                self._fill(record.fill, market, mid)
             case SettlementApplied():
                 self._settle(record)
             case AccountMarked():
@@ -173,7 +174,7 @@ class TradeBook:
                 signal.strategy, signal.ticker, signal.outcome, signal.probability, offer
             )
 
-    def _fill(self, fill: Fill, market: Market | None) -> None:
+    def _fill(self, fill: Fill, market: Market | None, seen: float | None) -> None:
         sent = self._sent.get(fill.client_order_id)
         if sent is None:
             return  # an order of another program, or of a session before the tape
@@ -200,8 +201,10 @@ class TradeBook:
         held, total = trade.bought, trade.bought + fill.count
         trade.claimed_edge = (trade.claimed_edge * held + intent.expected_edge * fill.count) / total
         trade.probability = (trade.probability * held + (intent.probability or 0.0) * fill.count) / total
-        if sent.mid is not None:
-            mid = sent.mid if outcome is Outcome.YES else 1.0 - sent.mid
+        # The middle at the fill: by then the market may have moved, and the fill with it.
+        yes_mid = seen if seen is not None else sent.mid
+        if yes_mid is not None:
+            mid = yes_mid if outcome is Outcome.YES else 1.0 - yes_mid
             trade.mid = mid if trade.mid is None else (trade.mid * held + mid * fill.count) / total
         trade.bought = total
         trade.cost += price * fill.count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
@@ -205,7 +206,7 @@ async def test_the_command_replays_a_session_and_says_what_differs(
 ) -> None:
     """The tape says its settings: with the configured strategies instead of the test's one, it differs."""
     assert main(["--data", str(recorded)]) == 1
-    assert "decisions were taken then" in capsys.readouterr().out.replace("\n", " ")
+    assert re.search(r"decision\s\d+\s(is|was)", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(
