@@ -36,6 +36,8 @@ from src.core.units import DAY, HOUR, ONE_CONTRACT, SECOND, Cash, dollars
 
 _EDGES = (0.0, 0.04, 0.06, 0.08, 0.12, 0.20)
 MINIMUM_BETS, MINIMUM_CLUSTERS = 200, 100
+# Below this an interval is not even shown.
+_FEWEST_CLUSTERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,12 @@ class Analysis:
         """Daily Sharpe ratio times sqrt(365); where neighbouring days move together, that of Newey-West."""
         sharpe = self.sharpe_newey_west if self.is_autocorrelated else self.daily.sharpe
         return None if sharpe is None else sharpe * 365**0.5
+
+    @property
+    def interval(self) -> Interval | None:
+        """The profit with its interval; None where too few clusters would make it look exact."""
+        few = self.bootstrap is None or self.bootstrap.clusters < _FEWEST_CLUSTERS
+        return None if few or self.bootstrap is None else self.bootstrap.total
 
     @property
     def is_conclusive(self) -> bool:

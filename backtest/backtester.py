@@ -63,7 +63,7 @@ def _main(given: argparse.Namespace, console: Console) -> int:
     watch = Watch(console, given.workers)
     if given.sweep is not None:
         outputs = Outputs(console, given.html, given.json, given.output)
-        return run_sweep(spec, names_of(given.strategy or "all"), given.sweep, given.workers, outputs)
+        return run_sweep(spec, names_of(given.strategy or "all"), given.sweep, watch, outputs)
     folder = Path(spec.data)
     if folder.is_dir() and is_session(folder) and given.strategy is None:
         report = _replayed(spec, folder)

@@ -14,7 +14,6 @@ from backtest.report_fills import beliefs, fills, reasons, stops
 from backtest.times import day
 from backtest.verdict import caveats, verdict
 
-_FEWEST_CLUSTERS = 20
 _SHOWN_GROUPS = (
     "series",
     "edge claimed",
@@ -137,7 +136,7 @@ def _tiles(a: Analysis) -> str:
 
 def _between(a: Analysis, what: str) -> str:
     b = a.bootstrap
-    if b is None or b.clusters < _FEWEST_CLUSTERS:
+    if b is None or a.interval is None:
         return ""
     if what == "won":
         return f"{b.win_rate.low:.0%} to {b.win_rate.high:.0%}"
@@ -222,6 +221,6 @@ def _details(a: Analysis, sha256: str, seconds: float) -> str:
 
 
 def _interval(a: Analysis) -> str:
-    if a.bootstrap is None or a.bootstrap.clusters < _FEWEST_CLUSTERS:
+    if a.interval is None:
         return "too few" if a.bets else "–"
-    return f"{whole(a.bootstrap.total.low)} to {whole(a.bootstrap.total.high)}"
+    return f"{whole(a.interval.low)} to {whole(a.interval.high)}"

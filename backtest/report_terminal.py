@@ -39,11 +39,11 @@ def _comparison(report: Report) -> Table:
         table.add_column(heading, justify="left" if heading == "strategy" else "right")
     for section in report.sections:
         a = section.analysis
-        interval = a.bootstrap.total if a.bootstrap else None
+        interval = a.interval
         table.add_row(
             a.strategy,
             f"${a.pnl:+,.2f}",
-            f"{interval.low:+,.0f} to {interval.high:+,.0f}" if interval else "-",
+            f"{interval.low:+,.0f} to {interval.high:+,.0f}" if interval else "too few" if a.bets else "-",
             str(a.bets),
             f"{a.wins / a.bets:.0%}" if a.bets else "-",
             f"{a.roi:+.1%}" if a.bets else "-",

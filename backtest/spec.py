@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 from backtest.bulk import thin
@@ -17,7 +14,7 @@ from backtest.filters import Dearer
 from backtest.news_file import WithNews, read_news
 from backtest.recording import RecordingWorld, is_recording
 from backtest.reference_strategies import BuyUnder
-from backtest.runner import Plan, Result, run
+from backtest.runner import Plan
 from backtest.strategies import make_strategy
 from src.core.errors import ConfigError
 from src.core.units import DOLLAR_CASH, MINUTE, Cash, Nanos, Price
@@ -114,19 +111,6 @@ def make_plan(spec: Spec, world: World | None = None) -> Plan:
         markouts=not thinned,
         queue_share=spec.queue_share if from_recording else None,
     )
-
-
-def run_spec(spec: Spec) -> Result:
-    """Open the world and run."""
-    return run(make_plan(spec))
-
-
-def run_all(specs: Sequence[Spec], workers: int) -> list[Result]:
-    """Run specs side by side on ``workers`` processes; results in the order of the specs."""
-    if workers <= 1 or len(specs) <= 1:
-        return [run_spec(spec) for spec in specs]
-    with ProcessPoolExecutor(min(workers, len(specs)), mp_context=get_context("spawn")) as pool:
-        return list(pool.map(run_spec, specs))
 
 
 def fill_model(world: World) -> str:

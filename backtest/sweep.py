@@ -17,8 +17,9 @@ from typing import Any, cast
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from backtest.progress import Watch
 from backtest.selection import select
-from backtest.spec import Spec, run_all
+from backtest.spec import Spec
 from backtest.sweep_report import Outputs, Sweep, report_sweep
 from src.core.errors import ConfigError
 from src.runtime.settings import KNOWN_KEYS, Settings
@@ -59,8 +60,11 @@ def with_value(settings: Settings, key: str, value: object) -> Settings:
     return cast("Settings", changed)
 
 
-def run_sweep(spec: Spec, names: Sequence[str], path: Path, workers: int, given: Outputs) -> int:
-    """Run every combination for one strategy, judge the choice among them, and show it. Exit code 0."""
+def run_sweep(spec: Spec, names: Sequence[str], path: Path, watch: Watch, given: Outputs) -> int:
+    """Run every combination for one strategy, judge the choice among them, and show it. Exit code 0.
+
+    After Ctrl-C those that were done are judged, and the exit code is 130.
+    """
     if len(names) != 1:
         raise ConfigError("--sweep: name one --strategy")
     grid = read_grid(path)
@@ -73,6 +77,7 @@ def run_sweep(spec: Spec, names: Sequence[str], path: Path, workers: int, given:
         for key, value in zip(grid, point, strict=True):
             settings = with_value(settings, key, value)
         specs.append(replace(spec, strategy=names[0], settings=settings))
-    results = run_all(specs, workers)
-    report_sweep(Sweep(spec, names[0], tuple(grid), points, results, select(results)), given)
-    return 0
+    results = watch.run(specs, f"sweep of {names[0]}")
+    done = points[: len(results)]
+    report_sweep(Sweep(spec, names[0], tuple(grid), done, results, select(results)), given)
+    return 130 if watch.interrupted else 0

@@ -15,15 +15,17 @@ from rich.console import Console
 from backtest.analysis import analyse
 from backtest.backtester import main
 from backtest.charts import nice_ticks
+from backtest.html_parts import money
 from backtest.nulls import null_tests
-from backtest.report import Report, Section, caveats
-from backtest.report_html import money, render_html
+from backtest.report import Report, Section
+from backtest.report_html import render_html
 from backtest.report_terminal import show
 from backtest.runner import run
 from backtest.spec import Spec, fill_model, make_plan, open_world
 from backtest.strategies import make_strategy, names_of
 from backtest.sweep import read_grid, with_value
 from backtest.trades import Trade
+from backtest.verdict import caveats, verdict
 from src.core.errors import ConfigError
 from src.core.sides import Outcome
 from src.core.units import DOLLAR_CASH, HOUR
@@ -67,8 +69,11 @@ def test_the_terminal_says_why_nothing_was_traded(report: Report) -> None:
 
 
 def test_few_bets_are_called_too_few(report: Report) -> None:
-    said = " ".join(caveats(report, report.sections[0]))
+    section = report.sections[0]
+    said = " ".join(caveats(section.analysis, section.result, report.world_kind))
     assert "too few for a conclusion" in said
+    assert verdict(section.analysis) == "Too few bets to conclude anything, either way."
+    assert all(group.interval is None for groups in section.analysis.groups.values() for group in groups)
 
 
 def test_the_command_writes_every_output(
