@@ -146,7 +146,7 @@ def daily_chart(days: Sequence[tuple[str, float]]) -> str:
     shares = (0.08, 0.36, 0.64, 0.92)
     ticks = [(share * len(days), days[int(share * len(days))][0]) for share in shares]
     frame.grid(_dollars, ticks if len(days) > 3 else [(0.5, days[0][0])])
-    width = max(0.8, (frame.px(1.0) - frame.px(0.0)) * 0.8)
+    width = min(26.0, max(0.8, (frame.px(1.0) - frame.px(0.0)) * 0.8))
     for number, (name, pnl) in enumerate(days):
         if pnl:
             top, foot = frame.py(max(pnl, 0.0)), frame.py(min(pnl, 0.0))

@@ -7,8 +7,6 @@ from html import escape
 
 from backtest.report_style import STYLE
 
-_LONGEST_FIGURE = 30
-
 
 def page(title: str, body: Iterable[str]) -> str:
     """A whole page: no script, nothing loaded from elsewhere."""
@@ -33,18 +31,26 @@ def facts(rows: Iterable[tuple[str, str]], *, boxed: bool = True) -> str:
     return f'<div class="{kind}"><table class="facts">{body}</table></div>'
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column is text; amounts are coloured by their sign."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, ends_in_words: bool = False) -> str:
+    """A table whose first column is text; amounts are coloured by their sign.
+
+    ``ends_in_words``: the last column is text, too.
+    """
+    last = len(heads) - 1 if ends_in_words else -1
+    head = "".join(
+        f'<th class="{"words" if place == last else ""}">{escape(cell)}</th>'
+        for place, cell in enumerate(heads)
+    )
     body = "".join(
-        "<tr>" + "".join(f'<td class="{_kind(cell)}">{escape(cell)}</td>' for cell in row) + "</tr>"
+        "<tr>"
+        + "".join(
+            f'<td class="{"words" if place == last else tone(cell)}">{escape(cell)}</td>'
+            for place, cell in enumerate(row)
+        )
+        + "</tr>"
         for row in rows
     )
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def _kind(cell: str) -> str:
-    return "words" if len(cell) > _LONGEST_FIGURE else tone(cell)
 
 
 def money(value: float) -> str:

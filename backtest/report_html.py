@@ -149,7 +149,7 @@ def _baselines(report: Report, section: Section) -> str:
     a = section.analysis
     rows = [(a.strategy, money(a.pnl), str(a.bets), "this strategy")]
     rows += [(one.name, money(one.pnl), str(one.bets), one.what) for one in report.baselines(section)]
-    return card("What it has to beat", table(("", "profit", "bets", "how"), rows))
+    return card("What it has to beat", table(("", "profit", "bets", "how"), rows, ends_in_words=True))
 
 
 def _edges(a: Analysis) -> str:

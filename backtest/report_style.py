@@ -32,7 +32,7 @@ th,td{text-align:right;white-space:nowrap;padding:.35rem .5rem;
 border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--soft);font-weight:600}
 th:first-child,td:first-child{text-align:left}
-td.words{text-align:left;white-space:normal;min-width:14rem}
+th.words,td.words{text-align:left;white-space:normal;min-width:14rem}
 table.facts td{text-align:left;white-space:normal}
 table.facts td:first-child{color:var(--soft);white-space:nowrap;
 padding-right:1.2rem}
