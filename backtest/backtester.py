@@ -35,6 +35,7 @@ from backtest.sweep import run_sweep
 from backtest.sweep_report import Outputs
 from src.core.errors import ConfigError, WireError
 from src.runtime.session_tape import is_session
+from src.simulator.world import World
 
 EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
 _AUDIT_SHARES = (0.3, 0.6, 0.9)
@@ -88,21 +89,28 @@ def _replayed(spec: Spec, folder: Path) -> Report:
 
 
 def _tested(given: argparse.Namespace, spec: Spec, watch: Watch) -> Report:
-    names = names_of(given.strategy or "all")
-    if given.baselines and FAVOURITE not in names:
-        names = (*names, FAVOURITE)
+    asked = names_of(given.strategy or "all")
+    beside = (FAVOURITE,) if given.baselines and FAVOURITE not in asked else ()
     world = open_world(spec)
-    specs = [replace(spec, strategy=name) for name in names]
+    specs = [replace(spec, strategy=name) for name in (*asked, *beside)]
     results = watch.run(specs, "backtest", world)
     sections = [Section(result, analyse(result, seed=spec.seed)) for result in results]
-    for section, named in zip(sections, specs, strict=False):
-        if watch.interrupted or (named.strategy == FAVOURITE and len(names) > 1):
-            continue
-        if given.audit:
-            section.audits = audit_look_ahead(section.result, world, partial(make_plan, named), _AUDIT_SHARES)
-        if given.sensitivity:
-            section.variations = sensitivity(named, watch)
+    try:
+        for section, named in zip(sections[: len(asked)], specs, strict=False):
+            if not watch.interrupted:
+                _check(section, named, world, given, watch)
+    except KeyboardInterrupt:
+        watch.interrupt()
     return Report(spec, world.kind, fill_model(world), getattr(world, "notes", ()), sections)
+
+
+def _check(section: Section, spec: Spec, world: World, given: argparse.Namespace, watch: Watch) -> None:
+    if given.audit:
+        with watch.status(f"{spec.strategy}: looking for looks ahead"):
+            plan_of = partial(make_plan, spec)
+            section.audits = audit_look_ahead(section.result, world, plan_of, _AUDIT_SHARES)
+    if given.sensitivity:
+        section.variations = sensitivity(spec, watch)
 
 
 def _write(report: Report, given: argparse.Namespace, console: Console) -> None:

@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
@@ -80,6 +80,14 @@ class Watch:
     def interrupted(self) -> bool:
         """Whether what came back is only what was done."""
         return self._stop.is_set
+
+    def interrupt(self) -> None:
+        """Take no more work on."""
+        self._stop.is_set = True
+
+    def status(self, title: str) -> AbstractContextManager[object]:
+        """A sign of life while something of unknown length runs."""
+        return self._console.status(title)
 
     def run(self, specs: Sequence[Spec], title: str, world: World | None = None) -> list[Result]:
         """Results in the order of the specs; ``world``: an open one, for runs in this process."""

@@ -78,6 +78,9 @@ def run_sweep(spec: Spec, names: Sequence[str], path: Path, watch: Watch, given:
             settings = with_value(settings, key, value)
         specs.append(replace(spec, strategy=names[0], settings=settings))
     results = watch.run(specs, f"sweep of {names[0]}")
-    done = points[: len(results)]
-    report_sweep(Sweep(spec, names[0], tuple(grid), done, results, select(results)), given)
+    # A run that was cut short covers other days than the rest, so it cannot be compared with them.
+    end = max(result.end for result in results)
+    whole = [(point, result) for point, result in zip(points, results, strict=False) if result.end == end]
+    done, kept = [point for point, _ in whole], [result for _, result in whole]
+    report_sweep(Sweep(spec, names[0], tuple(grid), done, kept, select(kept)), given)
     return 130 if watch.interrupted else 0
