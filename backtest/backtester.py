@@ -30,7 +30,7 @@ from backtest.report_terminal import show
 from backtest.sample import write_sample
 from backtest.session import replay_folder
 from backtest.spec import Spec, fill_model, make_plan, open_world
-from backtest.strategies import names_of
+from backtest.strategies import make_strategy, names_of
 from backtest.sweep import run_sweep
 from backtest.sweep_report import Outputs
 from src.core.errors import ConfigError, WireError
@@ -91,6 +91,8 @@ def _replayed(spec: Spec, folder: Path) -> Report:
 def _tested(given: argparse.Namespace, spec: Spec, watch: Watch) -> Report:
     asked = names_of(given.strategy or "all")
     beside = (FAVOURITE,) if given.baselines and FAVOURITE not in asked else ()
+    for name in asked:
+        make_strategy(name, spec.settings)  # a mistake in a name shows before anything long begins
     world = open_world(spec)
     specs = [replace(spec, strategy=name) for name in (*asked, *beside)]
     results = watch.run(specs, "backtest", world)

@@ -77,11 +77,11 @@ def test_few_bets_are_called_too_few(report: Report) -> None:
 
 
 def test_the_command_writes_every_output(
-    tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(
         [
-            *("--data", str(sample), "--strategy", "buy_favourite", "--audit"),
+            *("--data", str(small), "--strategy", "buy_favourite", "--audit"),
             *("--output", str(tmp_path / "t.csv"), "--html", str(tmp_path / "r.html")),
             *("--json", str(tmp_path / "r.json"), "--log", str(tmp_path / "log.jsonl")),
         ]
@@ -151,10 +151,10 @@ def test_a_grid_changes_settings_and_checks_them(tmp_path: Path, settings: Setti
         read_grid(path)
 
 
-def test_a_sweep_counts_its_trials(tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_counts_its_trials(tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "grid.yaml"
     path.write_text("risk.kelly_fraction: [0.1, 0.25]\n")
-    arguments = ["--data", str(sample), "--strategy", "buy_favourite", "--sweep", str(path), "--workers", "1"]
+    arguments = ["--data", str(small), "--strategy", "buy_favourite", "--sweep", str(path), "--workers", "1"]
     assert main(arguments) == 0
     assert "2 configurations" in capsys.readouterr().out
 
