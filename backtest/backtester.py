@@ -32,7 +32,7 @@ from backtest.session import replay_folder
 from backtest.spec import Spec, fill_model, make_plan, open_world
 from backtest.strategies import make_strategy, names_of
 from backtest.sweep import run_sweep
-from backtest.sweep_report import Outputs
+from backtest.sweep_report import Outputs, show_choice
 from src.core.errors import ConfigError, WireError
 from src.runtime.session_tape import is_session
 from src.simulator.world import World
@@ -71,6 +71,9 @@ def _main(given: argparse.Namespace, console: Console) -> int:
     else:
         report = _tested(given, spec, watch)
     show(report, console)
+    traded = [section.result for section in report.sections if section.result.trades]
+    if len(traded) > 1 and not watch.interrupted:
+        show_choice(spec, traded, console)
     _write(report, given, console)
     if watch.interrupted:
         console.print("interrupted: this is what was done until then", style="bold yellow")

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from backtest.report import write_whole
 from backtest.runner import Result
-from backtest.selection import Selection
+from backtest.selection import Selection, select
 from backtest.spec import Spec
 from backtest.times import day
 from src.core.units import dollars
@@ -87,6 +87,16 @@ def show_sweep(sweep: Sweep, console: Console) -> None:
     for name, value in judgements(sweep):
         verdicts.add_row(name, value)
     console.print(verdicts, highlight=False)
+
+
+def show_choice(spec: Spec, results: Sequence[Result], console: Console) -> None:
+    """Judge the choice among several strategies as that among settings: the best of some looks good, too."""
+    points = [(result.strategy,) for result in results]
+    sweep = Sweep(spec, "strategies", ("strategy",), points, results, select(results))
+    table = Table(title="Choosing the best of these strategies", show_header=False)
+    for name, value in judgements(sweep):
+        table.add_row(name, value)
+    console.print(table, highlight=False)
 
 
 def judgements(sweep: Sweep) -> list[tuple[str, str]]:
