@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -22,6 +23,7 @@ from src.api.dropping import Dropped, is_refusal, reason_of, stop_tasks
 from src.api.extras import OnMessage
 from src.api.following import OnBad, Refresh
 from src.api.hosts import checked_url
+from src.api.inflow import Inflow
 from src.api.leg_check import LegCheck
 from src.api.recorder import OnRaw
 from src.api.recorder_tape import FeedTape
@@ -31,6 +33,9 @@ from src.api.signing import Signer
 from src.core.errors import FatalError, VenueError, WireError
 from src.core.events import BookInvalid, Event, FeedDown
 from src.core.ports import Clock
+
+if TYPE_CHECKING:
+    from src.api.delta_scan import DeltaScanner
 
 MAX_FRAME_BYTES = 4 * 1024 * 1024  # a snapshot of a 0.0001-dollar grid with every level occupied is 0.5 MB
 MAX_QUEUED = 10_000  # beyond it reading stops, and the venue's own buffer ends the subscription
@@ -93,13 +98,15 @@ class KalshiFeed:
         self._rediscover_every = rediscover_every
         self._sleep = sleep
         self._rng = rng
-        self._queue: asyncio.Queue[tuple[tuple[Event, ...], bool] | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[tuple[Event, ...], int] | None] = asyncio.Queue()
+        self._queued = 0  # messages whose events wait, and what else waits
         self._room = asyncio.Event()
         self._session: FeedSession | None = None
         self._socket: ClientConnection | None = None
         self._runner: asyncio.Task[None] | None = None
         self._heard_at = 0.0
         self._account_down = False
+        self._make_scanner: Callable[[], DeltaScanner] | None = None
         self.frames_received = 0
         """Messages read from the socket."""
         self.frames_handled = 0
@@ -126,19 +133,32 @@ class KalshiFeed:
         Raises ``FatalError`` when the exchange refuses the key twice in a row.
         """
         queue = self._queue = asyncio.Queue()
+        self._queued = 0
         runner = self._runner = asyncio.create_task(self._run(), name="kalshi-feed")
         runner.add_done_callback(lambda _: queue.put_nowait(None))
         try:
             while (item := await queue.get()) is not None:
+                events, frames = item
+                self._queued -= max(frames, 1)
                 self._room.set()
-                events, is_frame = item
                 for event in events:
                     yield event
-                self.frames_handled += is_frame
+                self.frames_handled += frames
             if not runner.cancelled():
                 runner.result()
         finally:
             await stop_tasks([runner])
+
+    def read_compiled(self, make: Callable[[], DeltaScanner]) -> None:
+        """From now on have runs of changes read by a scanner, of which each connection makes its own."""
+        self._make_scanner = make
+        if self._session is not None:
+            self._session.read_by(make())
+
+    @property
+    def watched(self) -> int:
+        """Markets followed."""
+        return len(self._board.watched)
 
     async def watch(self, tickers: Iterable[str]) -> None:
         """Follow these markets too; one not described yet is read first, so that its book can be used."""
@@ -222,12 +242,20 @@ class KalshiFeed:
         ) as socket:
             make = FeedSession if self._tape is None else self._tape.session
             session = make(self._board, self._on_bad, account_down=self._account_down)
+            if self._make_scanner is not None:
+                session.read_by(self._make_scanner())
             self._session, self._socket = session, socket
             self._heard_at = loop_time()
             session.open()
             if self._on_message is not None:
                 session.subscribe_extras(self._extras, self._on_message)
-            parts = (self._read(socket, session), self._describe(session), self._watch_silence(session))
+            inflow = Inflow(socket, self._heard)
+            parts = (
+                inflow.fill(),
+                self._read(inflow, session),
+                self._describe(session),
+                self._watch_silence(session),
+            )
             tasks = [asyncio.create_task(part) for part in parts]
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -240,26 +268,25 @@ class KalshiFeed:
                 self.frames_malformed += session.malformed_frames
                 await stop_tasks(tasks)
 
-    async def _read(self, socket: ClientConnection, session: FeedSession) -> None:
-        """Read messages until the connection ends."""
-        now = self._clock.now
+    async def _read(self, inflow: Inflow, session: FeedSession) -> None:
+        """Handle messages until the connection ends. Those that arrived together have one time of receipt."""
         legs = LegCheck(self._client)
-        heard_at = asyncio.get_running_loop().time
-        try:
-            while True:
-                raw = await socket.recv(decode=False)
-                self.frames_received += 1
-                self._heard_at = heard_at()
-                events = session.on_frame(raw, now())
-                if legs.is_due:
+        while True:
+            frames = await inflow.take()
+            handled = session.on_frames(frames, self._clock.now())
+            if legs.is_due:
+                for events, _ in handled:
                     await legs.examine(events)
-                await self._emit(events, is_frame=True)
-                if session.commands.encoded:
-                    await self._flush()
-                if session.broken:
-                    raise Dropped(session.broken)
-        except ConnectionClosed as error:
-            raise Dropped(f"connection closed: {error}") from error
+            for events, count in handled:
+                await self._emit(events, frames=count)
+            if session.commands.encoded:
+                await self._flush()
+            if session.broken:
+                raise Dropped(session.broken)
+
+    def _heard(self) -> None:
+        self.frames_received += 1
+        self._heard_at = loop_time()
 
     async def _describe(self, session: FeedSession) -> None:
         """Read the markets and subscribe to their books, then follow requests to read again."""
@@ -302,12 +329,13 @@ class KalshiFeed:
         except ConnectionClosed:
             return  # the reader reports it
 
-    async def _emit(self, events: tuple[Event, ...], *, is_frame: bool = False) -> None:
-        while self._queue.qsize() >= MAX_QUEUED:
+    async def _emit(self, events: tuple[Event, ...], *, frames: int = 0) -> None:
+        while self._queued >= MAX_QUEUED:
             self._room.clear()
             await self._room.wait()
-        if events or is_frame:
-            self._queue.put_nowait((events, is_frame))
+        if events or frames:
+            self._queued += max(frames, 1)
+            self._queue.put_nowait((events, frames))
 
     async def _down(self, reason: str) -> None:
         now = self._clock.now()

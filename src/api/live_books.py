@@ -7,17 +7,26 @@ dropped, the next snapshot holds them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from src.api import wire_ws
 from src.api.frames import DeltaFrame, SnapshotFrame
 from src.core.events import Event
 from src.core.units import Nanos
 
+if TYPE_CHECKING:
+    from src.api.delta_scan import DeltaScanner
+
 
 class LiveBooks:
-    """The books of one connection."""
+    """The books of one connection.
+
+    ``scanner``, once there is one, is told of every book that is live with nothing left to ask: it may take
+    that book's changes by itself.
+    """
 
     def __init__(self) -> None:
+        self._scanner: DeltaScanner | None = None
         self._live: set[str] = set()
         self._missing: set[str] = set()
         self._clocks: dict[str, int] = {}
@@ -27,7 +36,16 @@ class LiveBooks:
 
     def doubt(self, tickers: Iterable[str]) -> None:
         """Stop vouching for these."""
-        self._live.difference_update(tickers)
+        gone = list(tickers)
+        self._live.difference_update(gone)
+        if self._scanner is not None:
+            self._scanner.dismiss(gone)
+
+    def read_by(self, scanner: DeltaScanner) -> None:
+        """Keep ``scanner`` informed from now on."""
+        self._scanner = scanner
+        for ticker in self._live - self._clocks.keys():
+            scanner.admit(ticker)
 
     def still_missing(self, watched: set[str]) -> set[str]:
         """Those of ``watched`` that are not live, and were not at the last call either."""
@@ -48,6 +66,8 @@ class LiveBooks:
                 return ()  # the snapshot holds every change up to its clock
             # From here on the order of the stream suffices; clocks may restart after maintenance.
             del self._clocks[ticker]
+            if self._scanner is not None:
+                self._scanner.admit(ticker)
         return (event,)
 
     def snapshot(self, frame: SnapshotFrame, watched: set[str], ts: Nanos) -> tuple[Event, ...]:
@@ -59,4 +79,9 @@ class LiveBooks:
         self._live.add(ticker)
         if clock is not None:
             self._clocks[ticker] = clock
+        if self._scanner is not None:
+            if ticker in self._clocks:
+                self._scanner.dismiss((ticker,))
+            else:
+                self._scanner.admit(ticker)
         return (event,)

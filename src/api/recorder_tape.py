@@ -7,7 +7,7 @@ can lead the same session logic through the same states.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from src.api.extras import OnMessage
 from src.api.following import Board, OnBad
 from src.api.recorder import OnRaw
-from src.api.session import FeedSession
+from src.api.session import FeedSession, Handled
 from src.core.events import Event, MarketUpdate
 from src.core.ports import Clock
 from src.core.units import Nanos
@@ -62,6 +62,19 @@ class TapedSession(FeedSession):
             return super().on_frame(raw, ts)
         finally:
             self._in_frame = False
+
+    def on_frames(self, frames: Sequence[bytes], ts: Nanos) -> list[Handled]:
+        """Record the messages that are handled (none behind one that breaks the connection)."""
+        self._in_frame = True
+        taken = len(frames)
+        try:
+            handled = super().on_frames(frames, ts)
+            taken = sum(count for _, count in handled)
+            return handled
+        finally:
+            self._in_frame = False
+            for frame in frames[:taken]:
+                self._on_raw(FRAME, frame, ts)
 
     def open(self) -> None:
         """Record the connection's start, then subscribe."""

@@ -5,7 +5,8 @@ No input or output: frames go in, events and commands come out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from src.api import wire_ws
 from src.api.commands import (
@@ -50,6 +51,13 @@ from src.core.errors import WireError
 from src.core.events import BookInvalid, Event, FeedDown, FeedUp, LifecycleKind
 from src.core.units import Nanos
 
+if TYPE_CHECKING:
+    from src.api.delta_scan import DeltaScanner
+
+Handled: TypeAlias = tuple[tuple[Event, ...], int]
+"""Events, and how many messages they came from."""
+WORTHWHILE = 6
+"""Messages received together from which on handing them to the scanner is faster than reading each."""
 # The venue ended the subscription itself (channel error, buffer overflow).
 _TERMINAL_CODES = frozenset({10, 25})
 _LIFECYCLE_KINDS = {kind.value: kind for kind in LifecycleKind}
@@ -75,6 +83,7 @@ class FeedSession:
         self.malformed_frames = 0
         self.watched: set[str] = set()
         self._books = LiveBooks()
+        self._scanner: DeltaScanner | None = None
         self._extras: set[str] = set()
         self._on_message: OnMessage | None = None
         self._probe_id = 0
@@ -151,8 +160,40 @@ class FeedSession:
 
     # --- frames ----------------------------------------------------------------------------------
 
+    def read_by(self, scanner: DeltaScanner) -> None:
+        """Have runs of plain changes of books read by ``scanner``; they come as ``BookDeltas``."""
+        self._scanner = scanner
+        self._books.read_by(scanner)
+
+    def on_frames(self, frames: Sequence[bytes], ts: Nanos) -> list[Handled]:
+        """Handle messages received together, in order, and as they would be one by one.
+
+        Stops behind a message that makes the connection ``broken``: what follows it is not handled.
+        """
+        handled: list[Handled] = []
+        scanner = self._scanner if len(frames) >= WORTHWHILE else None
+        if scanner is not None and not scanner.begin(frames):
+            scanner = None
+        at = 0
+        while at < len(frames) and not self.broken:
+            place = self.subscriptions.sequence(BOOKS) if scanner is not None else None
+            run = scanner.read(*place, ts) if scanner is not None and place is not None else None
+            if run is not None and place is not None:
+                self.subscriptions.advance(place[0], len(run))
+                handled.append(((run,), len(run)))
+                at += len(run)
+                continue
+            handled.append((self._handle(frames[at], ts), 1))
+            if scanner is not None:
+                scanner.skip(frames[at])
+            at += 1
+        return handled
+
     def on_frame(self, raw: bytes | str, ts: Nanos) -> tuple[Event, ...]:
         """Handle one message, received at ``ts``."""
+        return self._handle(raw, ts)
+
+    def _handle(self, raw: bytes | str, ts: Nanos) -> tuple[Event, ...]:
         frame = decode_frame(raw)
         events = self._follow(frame, ts)
         try:

@@ -90,6 +90,16 @@ class Subscriptions:
         channel.seq = seq
         return True
 
+    def sequence(self, channel: str) -> tuple[int, int] | None:
+        """(id, sequence number of the last message) of a live subscription, None if there is none."""
+        sid = self._sids.get(channel)
+        held = None if sid is None else self._channels.get(sid)
+        return None if sid is None or held is None else (sid, held.seq)
+
+    def advance(self, sid: int, count: int) -> None:
+        """Take ``count`` messages that followed one another."""
+        self._channels[sid].seq += count
+
     def follow(self, sid: int, seq: int, channel_if_new: str) -> Gap | None:
         """Check a message's place in its subscription's sequence."""
         channel = self._channels.get(sid)

@@ -7,7 +7,7 @@ occupied slots lets the next best price be found by a C memory search, however s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from src.core.units import DOLLAR_PRICE, Count, Nanos, Price, format_count, form
 _BID = BookSide.BID
 _ASK = BookSide.ASK
 # Sizes fit what stores and columns hold, so a runaway sum is refused where it arises.
-_MOST: Count = 2**63 - 1
+MOST_SIZE: Count = 2**63 - 1
 
 
 class BookError(WireError):
@@ -47,14 +47,14 @@ def _ladders(grid: PriceGrid) -> dict[BookSide, _Ladder]:
     }
 
 
-class _Half:
+class Half:
     """One side of the book. ``best`` is the best occupied slot, -1 when the side is empty."""
 
     __slots__ = ("best", "occupied", "prices", "sizes", "slot")
 
     def __init__(self, ladder: _Ladder) -> None:
         self.prices, self.slot = ladder
-        self.sizes: list[Count] = [0] * len(ladder.prices)
+        self.sizes: MutableSequence[Count] = [0] * len(ladder.prices)
         self.occupied = bytearray(len(ladder.prices))
         self.best = -1
 
@@ -78,7 +78,8 @@ class OrderBook:
 
     ``best_bid``, ``best_ask``: ``Price`` or None for an empty side. ``seq``, ``ts`` (our receipt) and
     ``ts_event`` (the venue's own time, where given) belong to the last message applied; times are UTC
-    nanoseconds. Written by the two ``apply`` methods only.
+    nanoseconds. Written by the two ``apply`` methods only (and by ``book_arrays``, which keeps many books in
+    arrays behind this same interface).
 
     A book starts invalid, becomes valid with a snapshot, and a message that does not fit makes it invalid
     again. An invalid book shows no levels and refuses deltas; ask ``is_valid`` before reading emptiness
@@ -130,12 +131,11 @@ class OrderBook:
         try:
             slot = half.slot[price]
         except KeyError:
-            expected = self._grid_text() if self.is_valid else "a snapshot before any change"
-            raise self._refuse(f"{side.value} price", format_price(price), expected) from None
+            raise self._refuse_change(side, price, delta) from None
         before = half.sizes[slot]
         after = before + delta
-        if not 0 <= after <= _MOST:
-            raise self._refuse_size(side, price, before, delta)
+        if not 0 <= after <= MOST_SIZE:
+            raise self._refuse_change(side, price, delta)
         half.sizes[slot] = after
         if not after:
             half.occupied[slot] = 0
@@ -162,7 +162,7 @@ class OrderBook:
 
     def invalidate(self) -> None:
         """Forget every level and refuse deltas until the next snapshot."""
-        self._adopt(_Half(_NO_LADDER), _Half(_NO_LADDER))
+        self._adopt(Half(_NO_LADDER), Half(_NO_LADDER))
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -230,8 +230,8 @@ class OrderBook:
 
     # --- inside --------------------------------------------------------------------------------
 
-    def _half(self, side: BookSide, levels: Sequence[tuple[Price, Count]]) -> _Half:
-        half = _Half(_ladders(self.grid)[side])
+    def _half(self, side: BookSide, levels: Sequence[tuple[Price, Count]]) -> Half:
+        half = Half(_ladders(self.grid)[side])
         for number, (price, size) in enumerate(levels):
             field = f"{side.value}s[{number}]"
             slot = half.slot.get(price)
@@ -241,21 +241,21 @@ class OrderBook:
                 raise self._refuse(f"{field} size", format_count(size), "a size of zero or more")
             if half.occupied[slot]:
                 raise self._refuse(f"{field} price", format_price(price), "each price once")
-            if size > _MOST:
+            if size > MOST_SIZE:
                 raise self._refuse(f"{field} size", str(size), "a size of at most 64 bits")
             half.sizes[slot] = size
             half.occupied[slot] = size > 0
         half.best = half.occupied.rfind(1)
         return half
 
-    def _set_best(self, half: _Half, slot: int) -> None:
+    def _set_best(self, half: Half, slot: int) -> None:
         half.best = slot
         if half is self._bids:
             self.best_bid = half.best_price()
         else:
             self.best_ask = half.best_price()
 
-    def _adopt(self, bids: _Half, asks: _Half) -> None:
+    def _adopt(self, bids: Half, asks: Half) -> None:
         self._bids = bids
         self._asks = asks
         self.best_bid = bids.best_price()
@@ -265,9 +265,15 @@ class OrderBook:
         steps = (f"{format_price(band.step)} from {format_price(band.start)}" for band in self.grid.ranges)
         return f"a price on the market's grid (steps of {', '.join(steps)})"
 
-    def _refuse_size(self, side: BookSide, price: Price, before: Count, delta: Count) -> BookError:
+    def _refuse_change(self, side: BookSide, price: Price, delta: Count) -> BookError:
+        """Say why a change does not fit, and wait for a snapshot."""
+        half = self._bids if side is _BID else self._asks
+        if price not in half.slot:
+            expected = self._grid_text() if self.is_valid else "a snapshot before any change"
+            return self._refuse(f"{side.value} price", format_price(price), expected)
+        before = half.sizes[half.slot[price]]
         field = f"{side.value} size at {format_price(price)}"
-        if before + delta > _MOST:
+        if before + delta > MOST_SIZE:
             return self._refuse(field, str(before + delta), "a size of at most 64 bits")
         expected = f"a change that leaves zero or more of the {format_count(before)} there"
         return self._refuse(field, format_count(delta), expected)

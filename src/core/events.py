@@ -6,13 +6,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from src.core.market import Market
 from src.core.sides import BookSide
 from src.core.units import Cash, Count, Nanos, Price
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Levels: TypeAlias = tuple[tuple[Price, Count], ...]
 
@@ -45,6 +50,33 @@ class BookDelta(NamedTuple):
     seq: int
     ts_event: Nanos | None
     ts_recv: Nanos
+
+
+NO_TIME: Nanos = -(2**63)
+"""In the columns of ``BookDeltas``: the venue gave no time."""
+_SIDES = (BookSide.BID, BookSide.ASK)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BookDeltas:
+    """A run of ``BookDelta`` of many markets, received together and to be applied in order.
+
+    ``tickers``: the markets changed, each once. ``columns``: int64 of shape (changes, 6), a row a change:
+    place of its market in ``tickers``, side (0 bid, 1 ask), YES price, delta, seq, ``ts_event`` or
+    ``NO_TIME``. Iterating gives the same changes one by one.
+    """
+
+    tickers: tuple[str, ...]
+    columns: NDArray[np.int64]
+    ts_recv: Nanos
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def __iter__(self) -> Iterator[BookDelta]:
+        for market, side, price, delta, seq, ts_event in self.columns.tolist():
+            ts = None if ts_event == NO_TIME else ts_event
+            yield BookDelta(self.tickers[market], _SIDES[side], price, delta, seq, ts, self.ts_recv)
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,7 +438,9 @@ class Shutdown:
     ts_recv: Nanos
 
 
-MarketData: TypeAlias = BookSnapshot | BookDelta | BookInvalid | PublicTrade | MarketUpdate | MarketLifecycle
+MarketData: TypeAlias = (
+    BookSnapshot | BookDelta | BookDeltas | BookInvalid | PublicTrade | MarketUpdate | MarketLifecycle
+)
 AccountEvent: TypeAlias = (
     OrderAccepted
     | OrderRejected

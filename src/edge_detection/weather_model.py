@@ -14,6 +14,7 @@ from datetime import date
 from src.core.errors import WireError
 from src.core.events import (
     BookDelta,
+    BookDeltas,
     BookInvalid,
     BookSnapshot,
     DailyMaximum,
@@ -72,9 +73,11 @@ class WeatherModel:
     def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
         """React to an event; signals come best edge first within each event of the exchange."""
         if isinstance(event, BookDelta | BookSnapshot):
-            market = view.market(event.ticker)
-            if market is not None and market.series_ticker in self._stations:
-                self._dirty.add(market.event_ticker)
+            self._on_book(view, event.ticker)
+            return ()
+        if isinstance(event, BookDeltas):
+            for ticker in event.tickers:
+                self._on_book(view, ticker)
             return ()
         if isinstance(event, Tick):
             return self._on_tick(view)
@@ -114,6 +117,11 @@ class WeatherModel:
         return {"live": live, **self._reasons}
 
     # --- waking --------------------------------------------------------------------------------
+
+    def _on_book(self, view: MarketView, ticker: str) -> None:
+        market = view.market(ticker)
+        if market is not None and market.series_ticker in self._stations:
+            self._dirty.add(market.event_ticker)
 
     def _on_tick(self, view: MarketView) -> Sequence[Signal]:
         if not self._dirty:

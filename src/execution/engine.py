@@ -22,6 +22,7 @@ from src.core.book import OrderBook
 from src.core.events import (
     AccountReport,
     BookDelta,
+    BookDeltas,
     BookInvalid,
     BookSnapshot,
     CancelAnswered,
@@ -71,6 +72,7 @@ Action: TypeAlias = Approved | CancelOrder | RequestReport | RequestSnapshot | A
 _STRATEGY_EVENTS = (
     BookSnapshot,
     BookDelta,
+    BookDeltas,
     BookInvalid,
     FeedDown,
     FeedUp,
@@ -212,8 +214,10 @@ class Engine:
                 if complaint is None:
                     return []
                 ticker = event.ticker if isinstance(event, BookSnapshot | BookDelta) else ""
-                note = Noted("bad_book", {"ticker": ticker, "complaint": complaint}, self._now)
-                return [note, RequestSnapshot((ticker,))]
+                return self._bad_book(ticker, complaint)
+            case BookDeltas():
+                complaints = self.markets.apply_batch(event)
+                return [each for complaint in complaints for each in self._bad_book(*complaint)]
             case MarketLifecycle():
                 self.markets.apply(event)
                 held = self.position(event.ticker) != 0
@@ -378,6 +382,10 @@ class Engine:
         return [*out, self._valuation.mark(self.control, self._now)]
 
     # --- helpers -------------------------------------------------------------------------------
+
+    def _bad_book(self, ticker: str, complaint: str) -> list[Action]:
+        note = Noted("bad_book", {"ticker": ticker, "complaint": complaint}, self._now)
+        return [note, RequestSnapshot((ticker,))]
 
     def _ask(self, reason: str) -> list[Action]:
         return [self.ledger.request(reason, self._now)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from src.core.book import OrderBook
 from src.core.errors import WireError
 from src.core.events import (
     BookDelta,
+    BookDeltas,
     BookInvalid,
     BookSnapshot,
     Event,
@@ -20,8 +22,13 @@ from src.core.events import (
     MarketUpdate,
 )
 from src.core.fees import FeeSchedule
+from src.core.grid import PriceGrid
 from src.core.market import Market, MarketStatus
+from src.core.sides import BookSide
 from src.core.units import Nanos
+
+if TYPE_CHECKING:
+    from src.core.book_arrays import BookArrays
 
 _STATUS_OF = {
     LifecycleKind.ACTIVATED: MarketStatus.ACTIVE,
@@ -32,14 +39,20 @@ _STATUS_OF = {
 
 
 class MarketState:
-    """Markets and books. A book exists only from a snapshot until something casts doubt on it."""
+    """Markets and books. A book exists only from a snapshot until something casts doubt on it.
+
+    Books are kept one by one until ``use_arrays``, and in its arrays from then on: the same readings either way.
+    """
 
     def __init__(self) -> None:
         self.markets: dict[str, Market] = {}
         self._events: dict[str, list[str]] = {}
         self._series: dict[str, list[str]] = {}
         self._books: dict[str, OrderBook] = {}
-        self._valid: set[str] = set()
+        self._arrays: BookArrays | None = None
+        self._rows: dict[str, int] = {}
+        # The books the feed vouches for, and the row of each in the arrays (-1 while there are none).
+        self._valid: dict[str, int] = {}
         # Doubt travels in the urgent lane and overtakes books that were received before it.
         self._doubted_ts: dict[str, Nanos] = {}
         self._down_ts: Nanos = 0
@@ -55,7 +68,8 @@ class MarketState:
             case BookSnapshot():
                 return self._snapshot(event)
             case BookInvalid():
-                self._valid.difference_update(event.tickers)
+                for ticker in event.tickers:
+                    self._valid.pop(ticker, None)
                 self._doubted_ts.update(dict.fromkeys(event.tickers, event.ts_recv))
             case MarketUpdate():
                 self._update(event.market)
@@ -70,6 +84,31 @@ class MarketState:
             case FeedUp(feed="market"):
                 self.feed_up = True
         return None
+
+    def apply_batch(self, batch: BookDeltas) -> list[tuple[str, str]]:
+        """Apply changes in order. Returns (ticker, complaint) of those that could not be used."""
+        if self._arrays is None:
+            return [
+                (delta.ticker, said) for delta in batch if (said := self._delta(delta)) is not None
+            ]
+        row_of = self._valid.get
+        refused = self._arrays.apply(batch, [row_of(ticker, -1) for ticker in batch.tickers])
+        if not refused:
+            return []
+        # Nothing of a refused change was applied, nor anything after it: asked again, its book says why.
+        changes = list(batch)
+        return [(changes[i].ticker, self._delta(changes[i]) or "") for i in refused]
+
+    def use_arrays(self, arrays: BookArrays) -> None:
+        """Keep the books in ``arrays`` from now on, what they hold included."""
+        self._arrays = arrays
+        for ticker, book in self._books.items():
+            moved = self._books[ticker] = self._new_book(ticker, book.grid)
+            if book.is_valid:
+                bids, asks = book.levels(BookSide.BID), book.levels(BookSide.ASK)
+                moved.apply_snapshot(bids, asks, book.seq, book.ts, book.ts_event)
+            if ticker in self._valid:
+                self._valid[ticker] = self._rows[ticker]
 
     def book(self, ticker: str) -> OrderBook | None:
         """The book, or None when the feed does not vouch for it."""
@@ -113,7 +152,7 @@ class MarketState:
                 events.append(market.event_ticker)
         elif known.grid != market.grid:
             # Resting prices may be off the new grid: only a fresh snapshot makes the book usable again.
-            self._valid.discard(market.ticker)
+            self._valid.pop(market.ticker, None)
 
     def _lifecycle(self, event: MarketLifecycle) -> None:
         market = self.markets.get(event.ticker)
@@ -136,16 +175,31 @@ class MarketState:
             return f"book of {event.ticker}: market not described yet"
         if event.ts_recv < max(self._down_ts, self._doubted_ts.get(event.ticker, 0)):
             return None  # older than the doubt about it: the next snapshot is on its way
-        book = self._books.get(event.ticker)
-        if book is None or book.grid != market.grid:
-            book = self._books[event.ticker] = OrderBook(event.ticker, market.grid)
+        book = self._book_for(market)
         try:
             book.apply_snapshot(event.bids, event.asks, event.seq, event.ts_recv, event.ts_event)
         except WireError as error:
-            self._valid.discard(event.ticker)
+            self._valid.pop(event.ticker, None)
             return str(error)
-        self._valid.add(event.ticker)
+        self._valid[event.ticker] = self._rows.get(event.ticker, -1)
         return None
+
+    def _book_for(self, market: Market) -> OrderBook:
+        """The market's book on its present grid, about to be replaced by a snapshot."""
+        book = self._books.get(market.ticker)
+        if book is None:
+            book = self._books[market.ticker] = self._new_book(market.ticker, market.grid)
+        elif book.grid != market.grid:
+            book.invalidate()
+            book.regrid(market.grid)
+        return book
+
+    def _new_book(self, ticker: str, grid: PriceGrid) -> OrderBook:
+        if self._arrays is None:
+            return OrderBook(ticker, grid)
+        book = self._arrays.book(ticker, grid)
+        self._rows[ticker] = book.row
+        return book
 
     def _delta(self, event: BookDelta) -> str | None:
         ticker, side, price, delta, seq, ts_event, ts_recv = event
@@ -154,6 +208,6 @@ class MarketState:
         try:
             self._books[ticker].apply_delta(side, price, delta, seq, ts_recv, ts_event)
         except WireError as error:
-            self._valid.discard(ticker)
+            self._valid.pop(ticker, None)
             return str(error)
         return None

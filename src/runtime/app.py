@@ -21,6 +21,7 @@ from src.core.actions import Alert, Severity, TradingState
 from src.core.errors import ConfigError, TradingSystemError
 from src.core.events import (
     BookDelta,
+    BookDeltas,
     BookInvalid,
     BookSnapshot,
     Event,
@@ -66,7 +67,7 @@ from src.runtime.venue import Venue, origin, reach
 from src.runtime.watchdog import Watchdog
 from src.simulator.paper import PaperGateway
 
-MARKET_EVENTS = (BookSnapshot, BookDelta, BookInvalid, PublicTrade, MarketUpdate, MarketLifecycle)
+MARKET_EVENTS = (BookSnapshot, BookDelta, BookDeltas, BookInvalid, PublicTrade, MarketUpdate, MarketLifecycle)
 VERSION = "0.1.0"
 log = structlog.get_logger("app")
 _PAPER_CASH = 1_000 * DOLLAR_CASH

@@ -13,6 +13,7 @@ from collections import deque
 
 from src.core.events import (
     BookDelta,
+    BookDeltas,
     BookSnapshot,
     DailyMaximum,
     Event,
@@ -26,6 +27,7 @@ from src.core.units import Nanos
 
 _MARKET_LANE = (
     BookDelta,
+    BookDeltas,
     BookSnapshot,
     PublicTrade,
     MarketUpdate,
@@ -42,6 +44,7 @@ class Inbox:
     def __init__(self, market_limit: int = 20_000, urgent_limit: int = 20_000) -> None:
         self._urgent: deque[tuple[Event, Nanos]] = deque()
         self._market: deque[tuple[Event, Nanos]] = deque()
+        self._market_waiting = 0  # a batch counts as its changes
         self._market_limit = market_limit
         self._urgent_limit = urgent_limit
         self._filled = asyncio.Event()
@@ -50,7 +53,7 @@ class Inbox:
 
     def depth(self) -> tuple[int, int]:
         """(urgent, market) events waiting."""
-        return len(self._urgent), len(self._market)
+        return len(self._urgent), self._market_waiting
 
     @property
     def is_empty(self) -> bool:
@@ -71,10 +74,11 @@ class Inbox:
         if not isinstance(event, _MARKET_LANE):
             self.put_urgent(event)
             return
-        while len(self._market) >= self._market_limit:
+        while self._market_waiting >= self._market_limit:
             self._room.clear()
             await self._room.wait()
         self._market.append((event, time.perf_counter_ns()))
+        self._market_waiting += _weight(event)
         self._filled.set()
 
     async def get(self) -> tuple[Event, Nanos]:
@@ -85,6 +89,11 @@ class Inbox:
         if self._urgent:
             return self._urgent.popleft()
         item = self._market.popleft()
-        if len(self._market) < self._market_limit:
+        self._market_waiting -= _weight(item[0])
+        if self._market_waiting < self._market_limit:
             self._room.set()
         return item
+
+
+def _weight(event: Event) -> int:
+    return len(event) if type(event) is BookDeltas else 1

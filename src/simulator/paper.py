@@ -19,6 +19,7 @@ from src.core.actions import CancelOrder
 from src.core.events import (
     AccountReport,
     BookDelta,
+    BookDeltas,
     BookInvalid,
     BookSnapshot,
     CancelAnswered,
@@ -78,6 +79,10 @@ class PaperGateway:
         """Mirror a market event. Events of markets not described by a ``MarketUpdate`` are ignored."""
         if isinstance(event, MarketUpdate):
             self._on_market(event)
+            return
+        if isinstance(event, BookDeltas):
+            for delta in event:
+                self.on_market_event(delta)
             return
         if isinstance(event, BookInvalid):
             for ticker in event.tickers:

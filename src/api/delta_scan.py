@@ -1,0 +1,117 @@
+"""Runs of plain ``orderbook_delta`` messages, read by the compiled scanner of ``delta_kernel``.
+
+Importing this module compiles it. The scanner decides nothing: it takes a message only when the decoder and
+``LiveBooks`` would turn it into exactly the change it reads, and stops at the first other one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from src.api.delta_kernel import AT, KEPT, PADDING, SEQ, TOUCHED, scan, slot_of
+from src.core.events import BookDeltas
+from src.core.units import Nanos
+
+MOST_CHANGES = 512
+"""Changes of one event: what is urgent must not wait for more."""
+_FIRST_PLACES = 256
+_TAIL = bytes(PADDING)
+
+if sys.byteorder != "little":
+    raise ImportError("the compiled scanner reads little-endian words")
+
+
+class DeltaScanner:
+    """The markets of one connection whose changes need no questions, and the reading of their messages."""
+
+    def __init__(self) -> None:
+        self._index: dict[str, int] = {}
+        self._tickers: list[str] = []
+        self._words = np.zeros(0, np.uint64)
+        self._spans = np.zeros(1, np.int64)
+        self._table = np.full(_FIRST_PLACES, -1, np.int64)
+        self._ready = np.zeros(0, np.uint8)
+        self._place = np.zeros(0, np.int64)
+        self._changes = np.empty((MOST_CHANGES, 6), np.int64)
+        self._state = np.zeros(4, np.int64)
+        self._text = np.zeros(0, np.uint8)
+
+    def admit(self, ticker: str) -> None:
+        """From now on every change of this market that is next in sequence is a change of its book."""
+        index = self._index.get(ticker)
+        if index is None:
+            index = self._add(ticker)
+        if index >= 0:
+            self._ready[index] = 1
+
+    def dismiss(self, tickers: Iterable[str]) -> None:
+        """Leave these markets' messages to the decoder."""
+        for ticker in tickers:
+            index = self._index.get(ticker, -1)
+            if index >= 0:
+                self._ready[index] = 0
+
+    def begin(self, frames: Sequence[bytes]) -> bool:
+        """Take the text of these messages; False if it cannot be cut into them again."""
+        text = b"\n".join((*frames, _TAIL))
+        self._state[AT] = 0
+        self._text = np.frombuffer(text, np.uint8)
+        return text.count(b"\n") == len(frames)
+
+    def skip(self, frame: bytes) -> None:
+        """The message at the present place was handled otherwise."""
+        self._state[AT] += len(frame) + 1
+
+    def read(self, sid: int, seq: int, ts: Nanos) -> BookDeltas | None:
+        """The run of plain changes at the present place that continue ``sid`` after ``seq``; None for none."""
+        state, place, markets = self._state, self._place, len(self._tickers)
+        state[KEPT] = state[TOUCHED] = 0
+        state[SEQ] = seq
+        scan(
+            self._text,
+            sid,
+            self._table,
+            self._spans,
+            self._words,
+            self._ready,
+            place,
+            self._changes,
+            state,
+        )
+        kept, touched = int(state[KEPT]), int(state[TOUCHED])
+        if not kept:
+            return None
+        where = place[markets : markets + touched]
+        place[where] = -1
+        tickers = tuple(map(self._tickers.__getitem__, where.tolist()))
+        return BookDeltas(tickers, self._changes[:kept].copy(), ts)
+
+    def _add(self, ticker: str) -> int:
+        """A new market's index; -1 for a name the scanner cannot read, which is thus never ready."""
+        if not ticker.isascii() or not ticker.isprintable() or set(ticker) & {'"', "\\"}:
+            self._index[ticker] = -1
+            return -1
+        index = self._index[ticker] = len(self._tickers)
+        self._tickers.append(ticker)
+        raw = ticker.encode()
+        words = np.frombuffer(raw + bytes(-len(raw) % 8), "<u8")
+        self._words = np.concatenate((self._words, words))
+        self._spans = np.append(self._spans, len(self._words))
+        self._ready = np.append(self._ready, np.uint8(0))
+        self._place = np.full(2 * len(self._tickers), -1, np.int64)
+        if 2 * len(self._tickers) > len(self._table):
+            self._table = np.full(2 * len(self._table), -1, np.int64)
+            for each in range(index):
+                self._enter(each)
+        self._enter(index)
+        return index
+
+    def _enter(self, index: int) -> None:
+        first, after = int(self._spans[index]), int(self._spans[index + 1])
+        slot = int(slot_of(self._words, first, after - first, len(self._table)))
+        while self._table[slot] >= 0:
+            slot = (slot + 1) % len(self._table)
+        self._table[slot] = index
