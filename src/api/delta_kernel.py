@@ -308,7 +308,7 @@ _SCAN = (
 )
 
 
-@njit(_SCAN, cache=True, nogil=True)
+@njit(_SCAN, cache=True)
 def scan(text, sid, table, spans, names, ready, place, changes, state):  # type: ignore[no-untyped-def]
     """Read messages, each ended by a line feed, until one is not plain or the text ends.
 

@@ -38,6 +38,8 @@ class DeltaScanner:
         self._changes = np.empty((MOST_CHANGES, 6), np.int64)
         self._state = np.zeros(4, np.int64)
         self._text = np.zeros(0, np.uint8)
+        self._frames: Sequence[bytes] = ()
+        self._next = 0
 
     def admit(self, ticker: str) -> None:
         """From now on every change of this market that is next in sequence is a change of its book."""
@@ -54,38 +56,35 @@ class DeltaScanner:
             if index >= 0:
                 self._ready[index] = 0
 
-    def begin(self, frames: Sequence[bytes]) -> bool:
-        """Take the text of these messages; False if it cannot be cut into them again."""
-        text = b"\n".join((*frames, _TAIL))
+    def begin(self, frames: Sequence[bytes]) -> None:
+        """Take these messages, received together."""
+        self._frames, self._next = frames, 0
+        self._text = np.frombuffer(b"\n".join((*frames, _TAIL)), np.uint8)
         self._state[AT] = 0
-        self._text = np.frombuffer(text, np.uint8)
-        return text.count(b"\n") == len(frames)
 
-    def skip(self, frame: bytes) -> None:
-        """The message at the present place was handled otherwise."""
-        self._state[AT] += len(frame) + 1
+    def skip(self) -> None:
+        """The next message was handled otherwise."""
+        self._state[AT] += len(self._frames[self._next]) + 1
+        self._next += 1
 
     def read(self, sid: int, seq: int, ts: Nanos) -> BookDeltas | None:
-        """The run of plain changes at the present place that continue ``sid`` after ``seq``; None for none."""
+        """The run of plain changes from the next message on that continue ``sid`` after ``seq``, or None."""
         state, place, markets = self._state, self._place, len(self._tickers)
+        began = int(state[AT])
         state[KEPT] = state[TOUCHED] = 0
         state[SEQ] = seq
         scan(
-            self._text,
-            sid,
-            self._table,
-            self._spans,
-            self._words,
-            self._ready,
-            place,
-            self._changes,
-            state,
+            self._text, sid, self._table, self._spans, self._words, self._ready, place, self._changes, state
         )
         kept, touched = int(state[KEPT]), int(state[TOUCHED])
-        if not kept:
-            return None
         where = place[markets : markets + touched]
         place[where] = -1
+        end = self._next + kept
+        if not kept or sum(map(len, self._frames[self._next : end])) + kept != int(state[AT]) - began:
+            # Nothing plain, or a message with a line feed in it: what was read are not the messages received.
+            state[AT] = began
+            return None
+        self._next = end
         tickers = tuple(map(self._tickers.__getitem__, where.tolist()))
         return BookDeltas(tickers, self._changes[:kept].copy(), ts)
 

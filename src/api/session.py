@@ -172,8 +172,8 @@ class FeedSession:
         """
         handled: list[Handled] = []
         scanner = self._scanner if len(frames) >= WORTHWHILE else None
-        if scanner is not None and not scanner.begin(frames):
-            scanner = None
+        if scanner is not None:
+            scanner.begin(frames)
         at = 0
         while at < len(frames) and not self.broken:
             place = self.subscriptions.sequence(BOOKS) if scanner is not None else None
@@ -185,7 +185,7 @@ class FeedSession:
                 continue
             handled.append((self._handle(frames[at], ts), 1))
             if scanner is not None:
-                scanner.skip(frames[at])
+                scanner.skip()
             at += 1
         return handled
 

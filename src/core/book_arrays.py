@@ -7,7 +7,7 @@ on a one-cent grid, 160 KB on the finest. Importing this module compiles the ker
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,13 +62,14 @@ class BookArrays:
         self._rows += 1
         return ArrayBook(ticker, grid, self, row)
 
-    def apply(self, batch: BookDeltas, rows: Sequence[int]) -> list[int]:
-        """Apply the changes in order, those of ``batch.tickers[i]`` to the book of ``rows[i]`` (-1: to none).
+    def apply(self, batch: BookDeltas, row_of: Mapping[str, int]) -> list[int]:
+        """Apply the changes in order, those of each market to the book of its row; -1 for none.
 
         Returns the places of changes that do not fit; further ones of the same book are left out.
         """
-        where = np.array(rows, np.int64)
-        refused = np.empty(len(rows), np.int64)
+        markets = len(batch.tickers)
+        where = np.fromiter(map(row_of.__getitem__, batch.tickers), np.int64, markets)
+        refused = np.empty(markets, np.int64)
         wrong = apply_changes(
             batch.columns, where, batch.ts_recv, self.states, self.sizes, self._slots, refused
         )

@@ -20,8 +20,8 @@ _CHANGE = "b1(i8, i8, i8, i8, i8, i8, i8, i8[:, ::1], i8[::1], i4[:, ::1])"
 _CHANGES = "i8(i8[:, ::1], i8[::1], i8, i8[:, ::1], i8[::1], i4[:, ::1], i8[::1])"
 
 
-@njit(_CHANGE, cache=True, nogil=True)
-def change(row, side, price, delta, seq, ts, ts_event, states, sizes, slots):  # type: ignore[no-untyped-def]
+@njit(forceinline=True)
+def _change(row, side, price, delta, seq, ts, ts_event, states, sizes, slots):  # type: ignore[no-untyped-def]
     """Apply one change to the book of ``row``; False, and nothing changed, when it does not fit."""
     count = states[row, SLOTS]
     if count == 0 or price < 0 or price >= slots.shape[1] or side < 0 or side > 1:
@@ -52,7 +52,13 @@ def change(row, side, price, delta, seq, ts, ts_event, states, sizes, slots):  #
     return True
 
 
-@njit(_CHANGES, cache=True, nogil=True)
+@njit(_CHANGE, cache=True)
+def change(row, side, price, delta, seq, ts, ts_event, states, sizes, slots):  # type: ignore[no-untyped-def]
+    """Apply one change to the book of ``row``; False, and nothing changed, when it does not fit."""
+    return _change(row, side, price, delta, seq, ts, ts_event, states, sizes, slots)
+
+
+@njit(_CHANGES, cache=True)
 def apply_changes(changes, rows, ts, states, sizes, slots, refused):  # type: ignore[no-untyped-def]
     """Apply ``changes`` in order; ``rows`` gives the row of each market of the batch, -1 for one left alone.
 
@@ -65,7 +71,7 @@ def apply_changes(changes, rows, ts, states, sizes, slots, refused):  # type: ig
         row = rows[market]
         if row < 0:
             continue
-        if not change(
+        if not _change(
             row,
             changes[i, SIDE],
             changes[i, PRICE],

@@ -38,6 +38,13 @@ _STATUS_OF = {
 }
 
 
+class _Rows(dict[str, int]):
+    """Rows by ticker; -1 for a market that has none."""
+
+    def __missing__(self, ticker: str) -> int:
+        return -1
+
+
 class MarketState:
     """Markets and books. A book exists only from a snapshot until something casts doubt on it.
 
@@ -52,7 +59,7 @@ class MarketState:
         self._arrays: BookArrays | None = None
         self._rows: dict[str, int] = {}
         # The books the feed vouches for, and the row of each in the arrays (-1 while there are none).
-        self._valid: dict[str, int] = {}
+        self._valid = _Rows()
         # Doubt travels in the urgent lane and overtakes books that were received before it.
         self._doubted_ts: dict[str, Nanos] = {}
         self._down_ts: Nanos = 0
@@ -91,13 +98,17 @@ class MarketState:
             return [
                 (delta.ticker, said) for delta in batch if (said := self._delta(delta)) is not None
             ]
-        row_of = self._valid.get
-        refused = self._arrays.apply(batch, [row_of(ticker, -1) for ticker in batch.tickers])
+        refused = self._arrays.apply(batch, self._valid)
         if not refused:
             return []
         # Nothing of a refused change was applied, nor anything after it: asked again, its book says why.
         changes = list(batch)
-        return [(changes[i].ticker, self._delta(changes[i]) or "") for i in refused]
+        complaints = []
+        for change in (changes[i] for i in refused):
+            complaint = self._delta(change)
+            assert complaint is not None, f"{change} was refused and then applied"
+            complaints.append((change.ticker, complaint))
+        return complaints
 
     def use_arrays(self, arrays: BookArrays) -> None:
         """Keep the books in ``arrays`` from now on, what they hold included."""
