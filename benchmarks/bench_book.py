@@ -1,10 +1,10 @@
 """JSON text of ``orderbook_delta`` -> updated book with its best bid and ask, on the product's own path.
 
-That is ``FeedSession.on_frames`` (reading, sequence, liveness, exact numbers, the events) and ``MarketState``
+That is ``FeedSession.on_frames`` (reading, sequence, liveness, exact numbers, the events), then ``MarketState``
 (the books), with messages in batches as a busy socket hands them over. Once compiled, once in plain Python, as
 before the compiled path is loaded. Reference: msgspec's typed decode of the same messages alone, in the same
-run. At the end of each round every level of every book must be exact. Prints the medians, their ratios (how
-many times as fast as the reference) and the memory of a book.
+run. At the end of each round every level of every book must be exact. Prints medians of the CPU time (others may
+use the machine too), their ratios (how many times as fast as the reference) and the memory of a book.
 
     python -m benchmarks.bench_book [--deltas 1000000] [--markets 500] [--rounds 3] [--batch 256]
 """
@@ -243,13 +243,15 @@ def main() -> int:
     reference, compiled, plain = (statistics.median(column) for column in zip(*rounds, strict=True))
     ratios = [statistics.median(each[0] / each[number] for each in rounds) for number in (1, 2)]
     print(f"{machine()}; {options.deltas:,} deltas, {options.markets} markets, {options.rounds} rounds")
-    print(f"msgspec typed decode alone (reference)           {reference:6.3f} us")
-    print(f"text -> book, compiled, batches of {options.batch:<5}         {compiled:6.3f} us   ratio {ratios[0]:.2f}")
-    print(f"text -> book, plain Python                       {plain:6.3f} us   ratio {ratios[1]:.2f}")
+    print(f"msgspec typed decode alone (reference)     {reference:6.3f} us")
+    print(
+        f"compiled, batches of {options.batch:<5}                 {compiled:6.3f} us   ratio {ratios[0]:.2f}"
+    )
+    print(f"plain Python                               {plain:6.3f} us   ratio {ratios[1]:.2f}")
     print("all books exact at the end of every round")
     for markets in (options.markets, 5_000):
         sizes = [bytes_per_book(markets, compiled=each) / 1_000 for each in (True, False)]
-        print(f"memory of a market's book, {markets:,} markets: {sizes[0]:.1f} KB compiled, {sizes[1]:.1f} KB plain")
+        print(f"memory per book, {markets:,} markets: {sizes[0]:.1f} KB compiled, {sizes[1]:.1f} KB plain")
     print(f"peak memory of all this {peak_mb():.0f} MB")
     return 0
 

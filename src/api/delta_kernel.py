@@ -72,7 +72,7 @@ def _string_end(base, at, end):  # type: ignore[no-untyped-def]
 
 @njit(forceinline=True)
 def _integer(base, at):  # type: ignore[no-untyped-def]
-    """(value, end) of the JSON integer >= 0 of at most 18 digits at ``at``; the end is -1 for anything else."""
+    """(value, end) of the JSON integer of 1 to 18 digits at ``at``; the end is -1 for anything else."""
     text = load(base + np.uint64(at))
     count = digits(text)
     if count == 0 or (count > np.uint64(1) and text & np.uint64(255) == _ZERO):
@@ -202,7 +202,7 @@ def _means_something(key, more):  # type: ignore[no-untyped-def]
 
 @njit(forceinline=True)
 def _body(base, at, end, table, spans, names, found):  # type: ignore[no-untyped-def]
-    """Read ``msg``, whose opening brace is at ``at``, into ``found``; where it ends, -1 if it is not plain."""
+    """Read ``msg`` from its brace at ``at`` into ``found``; where it ends, -1 if it is not plain."""
     seen = 0
     found[5] = NO_TIME
     while True:
@@ -258,7 +258,7 @@ def _body(base, at, end, table, spans, names, found):  # type: ignore[no-untyped
 
 @njit(forceinline=True)
 def _message(base, at, end, sid, seq, table, spans, names, found):  # type: ignore[no-untyped-def]
-    """Read the message at ``at`` into ``found``; where it ends, -1 unless it is plain and next in sequence."""
+    """Read the message at ``at`` into ``found``; where it ends, -1 unless plain and next in sequence."""
     seen = 0
     if load(base + np.uint64(at)) & np.uint64(255) != _OPEN:
         return _BAD
@@ -267,10 +267,7 @@ def _message(base, at, end, sid, seq, table, spans, names, found):  # type: igno
         key = load(base + np.uint64(at))
         bit = 0
         if key == _TYPE_1:
-            if (
-                load(base + np.uint64(at + 8)) != _TYPE_2
-                or load(base + np.uint64(at + 16)) != _TYPE_3
-            ):
+            if load(base + np.uint64(at + 8)) != _TYPE_2 or load(base + np.uint64(at + 16)) != _TYPE_3:
                 return _BAD
             bit = _TYPE
             at += 24
@@ -287,9 +284,12 @@ def _message(base, at, end, sid, seq, table, spans, names, found):  # type: igno
         elif key & _7 == _MSG_1:
             bit = _MSG
             at = _body(base, at + 6, end, table, spans, names, found)
-        elif key & _5 == _SID_1 & _5 or key & _5 == _SEQ_1 & _5 or key & _5 == _MSG_1 & _5:
-            return _BAD
-        elif key & _6 == _TYPE_1 & _6:
+        elif (
+            key & _5 == _SID_1 & _5
+            or key & _5 == _SEQ_1 & _5
+            or key & _5 == _MSG_1 & _5
+            or key & _6 == _TYPE_1 & _6
+        ):
             return _BAD
         else:
             at = _skipped(base, at, end)
@@ -303,17 +303,15 @@ def _message(base, at, end, sid, seq, table, spans, names, found):  # type: igno
             return _BAD
 
 
-_SCAN = (
-    "void(Array(u1, 1, 'C', readonly=True), i8, i8[::1], i8[::1], u8[::1], u1[::1], i8[::1], i8[:, ::1], i8[::1])"
-)
+_SCAN = "void(Array(u1, 1, 'C', readonly=True), i8, i8[::1], i8[::1], u8[::1], u1[::1], i8[::1], i8[:, ::1], i8[::1])"
 
 
 @njit(_SCAN, cache=True)
 def scan(text, sid, table, spans, names, ready, place, changes, state):  # type: ignore[no-untyped-def]
     """Read messages, each ended by a line feed, until one is not plain or the text ends.
 
-    ``text`` has ``PADDING`` zeros behind the messages. ``state`` says where to begin and, then, where it ended.
-    ``changes`` gets a row a message (the columns of ``core.book_kernel``), whose market is its place among
+    ``text`` has ``PADDING`` zeros behind the messages. ``state`` says where to begin, then where it ended.
+    ``changes`` gets a row a message (the columns of ``events.BookDeltas``), whose market is its place among
     those touched: ``place`` says it by market, -1 for none, and in its second half the market by place.
     """
     base = np.uint64(text.ctypes.data)

@@ -73,9 +73,7 @@ class DeltaScanner:
         began = int(state[AT])
         state[KEPT] = state[TOUCHED] = 0
         state[SEQ] = seq
-        scan(
-            self._text, sid, self._table, self._spans, self._words, self._ready, place, self._changes, state
-        )
+        scan(self._text, sid, self._table, self._spans, self._words, self._ready, place, self._changes, state)
         kept, touched = int(state[KEPT]), int(state[TOUCHED])
         where = place[markets : markets + touched]
         place[where] = -1

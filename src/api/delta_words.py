@@ -1,7 +1,7 @@
 """Text eight bytes at a time: the compiled tools of ``delta_kernel``, each taking the word at an address.
 
-Words are little-endian: the first byte of the text is the lowest. Callers keep eight readable bytes behind the
-last one they ask about.
+Words are little-endian: the first byte of the text is the lowest. Callers keep eight readable bytes behind
+the last one they ask about.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 
-@intrinsic
-def load(_typing: Any, address: Any) -> Any:
+def _load(_typing: Any, address: Any) -> Any:
     """The eight bytes at ``address`` (an unsigned integer) as one word."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -23,6 +22,10 @@ def load(_typing: Any, address: Any) -> Any:
         return builder.load(pointer, align=1)
 
     return types.uint64(types.uint64), generate
+
+
+# For code that is compiled: it is called with the address alone.
+load: Any = intrinsic(_load)
 
 
 def word(text: str) -> np.uint64:
@@ -73,7 +76,7 @@ def number(text, count):  # type: ignore[no-untyped-def]
 
 @njit(forceinline=True)
 def special(text):  # type: ignore[no-untyped-def]
-    """The place of the first byte that ends a plain string: a quote, a backslash, a control, not ASCII; or 8."""
+    """The place of the first byte that is a quote, a backslash, a control or not ASCII; 8 for none."""
     quotes, slashes = text ^ _QUOTES, text ^ _BACKSLASHES
     return first(
         (((quotes - _ONES) & ~quotes) | ((slashes - _ONES) & ~slashes) | ((text - _BLANKS) & ~text) | text)

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from src.api.decoding import UNREADABLE, wire_error
 from src.api.frames_extra import OrderGroupFrame, PositionFrame, TickerFrame
-from src.api.schema import Level, Side
+from src.api.schema import Level, Milliseconds, Number, Side
 from src.core.errors import WireError
 
 WHERE = "kalshi-ws"
@@ -38,7 +38,7 @@ class DeltaMsg(Struct, gc=False):
     delta_fp: str
     side: Leg
     clock: int | None = None
-    ts_ms: int | None = None
+    ts_ms: Milliseconds | None = None
 
 
 class TradeMsg(Struct):
@@ -49,7 +49,7 @@ class TradeMsg(Struct):
     yes_price_dollars: str
     count_fp: str
     taker_book_side: Side
-    ts_ms: int
+    ts_ms: Milliseconds
     is_block_trade: bool = False
 
 
@@ -64,7 +64,7 @@ class FillMsg(Struct):
     count_fp: str
     fee_cost: str
     is_taker: bool
-    ts_ms: int
+    ts_ms: Milliseconds
     client_order_id: str = ""
 
 
@@ -112,7 +112,7 @@ class SubscribedMsg(Struct):
     """A channel became live under ``sid``."""
 
     channel: str
-    sid: int
+    sid: Number
 
 
 class ErrorMsg(Struct):
@@ -125,48 +125,48 @@ class ErrorMsg(Struct):
 class SnapshotFrame(Struct, tag_field="type", tag="orderbook_snapshot"):
     """``orderbook_snapshot``."""
 
-    sid: int
-    seq: int
+    sid: Number
+    seq: Number
     msg: SnapshotMsg
 
 
 class DeltaFrame(Struct, tag_field="type", tag="orderbook_delta", gc=False):
     """``orderbook_delta``."""
 
-    sid: int
-    seq: int
+    sid: Number
+    seq: Number
     msg: DeltaMsg
 
 
 class TradeFrame(Struct, tag_field="type", tag="trade"):
     """``trade``."""
 
-    sid: int
-    seq: int
+    sid: Number
+    seq: Number
     msg: TradeMsg
 
 
 class FillFrame(Struct, tag_field="type", tag="fill"):
     """``fill`` (not sequenced)."""
 
-    sid: int
+    sid: Number
     msg: FillMsg
-    seq: int | None = None
+    seq: Number | None = None
 
 
 class UserOrderFrame(Struct, tag_field="type", tag="user_order"):
     """``user_order`` (not sequenced)."""
 
-    sid: int
+    sid: Number
     msg: UserOrderMsg
-    seq: int | None = None
+    seq: Number | None = None
 
 
 class LifecycleFrame(Struct, tag_field="type", tag="market_lifecycle_v2"):
     """``market_lifecycle_v2``."""
 
-    sid: int
-    seq: int
+    sid: Number
+    seq: Number
     msg: LifecycleMsg
 
 
@@ -180,16 +180,16 @@ class EventLifecycleMsg(Struct, frozen=True):
 class EventLifecycleFrame(Struct, tag_field="type", tag="event_lifecycle"):
     """``event_lifecycle``."""
 
-    sid: int
-    seq: int
+    sid: Number
+    seq: Number
     msg: EventLifecycleMsg = EventLifecycleMsg()
 
 
 class EventFeeFrame(Struct, tag_field="type", tag="event_fee_update"):
     """``event_fee_update``."""
 
-    sid: int
-    seq: int
+    sid: Number
+    seq: Number
     msg: EventFeeMsg
 
 
@@ -198,8 +198,8 @@ class SubscribedFrame(Struct, tag_field="type", tag="subscribed"):
 
     msg: SubscribedMsg
     id: int | None = None
-    sid: int | None = None
-    seq: int | None = None
+    sid: Number | None = None
+    seq: Number | None = None
 
 
 class OkFrame(Struct, tag_field="type", tag="ok"):
@@ -209,8 +209,8 @@ class OkFrame(Struct, tag_field="type", tag="ok"):
     """
 
     id: int | None = None
-    sid: int | None = None
-    seq: int | None = None
+    sid: Number | None = None
+    seq: Number | None = None
     msg: msgspec.Raw = msgspec.Raw()
 
 
@@ -218,14 +218,14 @@ class ListedSubscription(Struct):
     """One of the subscriptions listed."""
 
     channel: str
-    sid: int
+    sid: Number
 
 
 class UnsubscribedFrame(Struct, tag_field="type", tag="unsubscribed"):
     """``unsubscribed``: part of the sequence."""
 
-    sid: int
-    seq: int
+    sid: Number
+    seq: Number
     id: int | None = None
 
 
@@ -234,24 +234,24 @@ class ErrorFrame(Struct, tag_field="type", tag="error"):
 
     msg: ErrorMsg
     id: int | None = None
-    sid: int | None = None
-    seq: int | None = None
+    sid: Number | None = None
+    seq: Number | None = None
 
 
 class UnknownFrame(Struct):
     """A message of a type this system does not know; only its place in the sequence matters."""
 
     type: str
-    sid: int | None
-    seq: int | None
+    sid: Number | None
+    seq: Number | None
 
 
 class MalformedFrame(Struct):
     """A message that breaks its contract. What could not be read of it is empty or None."""
 
     type: str
-    sid: int | None
-    seq: int | None
+    sid: Number | None
+    seq: Number | None
     ticker: str
     error: WireError
 
@@ -295,7 +295,7 @@ def _second_look(raw: bytes | str, error: WireError) -> UnknownFrame | Malformed
     if not isinstance(document, dict):
         return MalformedFrame("", None, None, "", error)
     kind, sid, seq = document.get("type"), document.get("sid"), document.get("seq")
-    sid, seq = (value if type(value) is int else None for value in (sid, seq))
+    sid, seq = (value if type(value) is int and -(2**63) <= value < 2**63 else None for value in (sid, seq))
     if isinstance(kind, str) and kind not in _KNOWN_TYPES:
         return UnknownFrame(kind, sid, seq)
     msg = document.get("msg")

@@ -9,6 +9,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from src.api.schema import Number
+
 Text = Annotated[str, Meta(min_length=1)]
 
 
@@ -48,22 +50,22 @@ class OrderGroupMsg(Struct):
 class TickerFrame(Struct, tag_field="type", tag="ticker"):
     """``ticker`` (not sequenced)."""
 
-    sid: int
+    sid: Number
     msg: TickerMsg
-    seq: int | None = None
+    seq: Number | None = None
 
 
 class PositionFrame(Struct, tag_field="type", tag="market_position"):
     """``market_position`` (not sequenced)."""
 
-    sid: int
+    sid: Number
     msg: PositionMsg
-    seq: int | None = None
+    seq: Number | None = None
 
 
 class OrderGroupFrame(Struct, tag_field="type", tag="order_group_updates"):
     """``order_group_updates``."""
 
-    sid: int
-    seq: int
+    sid: Number
+    seq: Number
     msg: OrderGroupMsg

@@ -15,6 +15,9 @@ from msgspec import Meta, Raw, Struct
 Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Level: TypeAlias = tuple[str, str]
 Side: TypeAlias = Literal["bid", "ask"]
+# What counts messages, and what becomes nanoseconds, has to fit 64 bits.
+Number: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Milliseconds: TypeAlias = Annotated[int, Meta(ge=-9_000_000_000_000, le=9_000_000_000_000)]
 
 
 class ExchangeStatusBody(Struct):

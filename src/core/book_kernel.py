@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-# Columns of a change: market (its place in the batch's tickers), side, YES price, delta, seq, time of the venue.
+# Columns of a change, as ``events.BookDeltas`` has them.
 MARKET, SIDE, PRICE, DELTA, SEQ, TS_EVENT = range(6)
 # Columns of a book's state. An offset, and slots per side, into ``sizes``: bids first, then asks, each worst
 # price first. The bests are slots, -1 for an empty side.

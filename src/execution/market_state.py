@@ -48,7 +48,7 @@ class _Rows(dict[str, int]):
 class MarketState:
     """Markets and books. A book exists only from a snapshot until something casts doubt on it.
 
-    Books are kept one by one until ``use_arrays``, and in its arrays from then on: the same readings either way.
+    Books are kept one by one until ``use_arrays``, and in its arrays from then on, to the same effect.
     """
 
     def __init__(self) -> None:
@@ -95,9 +95,7 @@ class MarketState:
     def apply_batch(self, batch: BookDeltas) -> list[tuple[str, str]]:
         """Apply changes in order. Returns (ticker, complaint) of those that could not be used."""
         if self._arrays is None:
-            return [
-                (delta.ticker, said) for delta in batch if (said := self._delta(delta)) is not None
-            ]
+            return [(delta.ticker, said) for delta in batch if (said := self._delta(delta)) is not None]
         refused = self._arrays.apply(batch, self._valid)
         if not refused:
             return []

@@ -53,6 +53,7 @@ from src.runtime.assemble import (
     risk_limits,
 )
 from src.runtime.command_source import CommandSource
+from src.runtime.compiled_books import compile_books
 from src.runtime.daemon import Daemon
 from src.runtime.leadership import lead, unless_stopped
 from src.runtime.open_store import open_durable, when_up
@@ -303,6 +304,7 @@ def _services(
         )
         services.append(Service("book check", checker.run))
         services.append(Service("signatures", venue.client.keep_signature_ready))
+        services.append(Service("compiled books", lambda: compile_books(feed, engine.markets)))
     return services
 
 
