@@ -1,10 +1,11 @@
 """JSON text of ``orderbook_delta`` -> updated book with its best bid and ask, on the product's own path.
 
-That is ``FeedSession.on_frames`` (reading, sequence, liveness, exact numbers, the events), then ``MarketState``
-(the books), with messages in batches as a busy socket hands them over. Once compiled, once in plain Python, as
-before the compiled path is loaded. Reference: msgspec's typed decode of the same messages alone, in the same
-run. At the end of each round every level of every book must be exact. Prints medians of the CPU time (others may
-use the machine too), their ratios (how many times as fast as the reference) and the memory of a book.
+That is ``FeedSession.on_frames`` (reading, sequence, liveness, exact numbers, the events), then
+``MarketState`` (the books), with messages in batches as a busy socket hands them over. Once compiled, once in
+plain Python, as before the compiled path is loaded. Reference: msgspec's typed decode of the same messages
+alone, in the same run. At the end of each round every level of every book must be exact. Prints medians of
+the CPU time (others may use the machine too), their ratios (how many times as fast as the reference) and the
+memory of a book.
 
     python -m benchmarks.bench_book [--deltas 1000000] [--markets 500] [--rounds 3] [--batch 256]
 """

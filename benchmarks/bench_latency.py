@@ -26,7 +26,7 @@ import uvloop
 from cryptography.hazmat.primitives.asymmetric import rsa
 from websockets.asyncio.client import ClientConnection, connect
 
-from benchmarks.bench_feed import Screen
+from benchmarks.bench_daemon_load import Screen
 from benchmarks.machine import machine, percentile
 from benchmarks.venue import MARKETS_PER_EVENT, NEWS, SERIES, Venue, asked, tickers, venue_process
 from src.api.aiohttp_transport import AiohttpTransport

@@ -303,7 +303,8 @@ def _message(base, at, end, sid, seq, table, spans, names, found):  # type: igno
             return _BAD
 
 
-_SCAN = "void(Array(u1, 1, 'C', readonly=True), i8, i8[::1], i8[::1], u8[::1], u1[::1], i8[::1], i8[:, ::1], i8[::1])"
+_TEXT, _LONGS = "Array(u1, 1, 'C', readonly=True)", "i8[::1]"
+_SCAN = f"void({_TEXT}, i8, {_LONGS}, {_LONGS}, u8[::1], u1[::1], {_LONGS}, i8[:, ::1], {_LONGS})"
 
 
 @njit(_SCAN, cache=True)
