@@ -11,7 +11,8 @@ RUN /opt/venv/bin/python -m compileall -q /app
 FROM python:3.11-slim-bookworm
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    NUMBA_CACHE_DIR=/tmp/numba
 RUN useradd --uid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin trader
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
