@@ -10,8 +10,8 @@ from websockets.exceptions import ConnectionClosed
 
 from src.api.dropping import Dropped
 
-MOST_WAITING = 4_096
-"""Messages beyond which reading stops until they are taken."""
+MOST_WAITING = 4 * 1024 * 1024
+"""Bytes beyond which reading stops until they are taken; a batch of changes is a hundredth of it."""
 
 
 class Inflow:
@@ -24,6 +24,7 @@ class Inflow:
         self._socket = socket
         self._on_message = on_message
         self._waiting: list[bytes] = []
+        self._bytes = 0
         self._closed = ""
         self._filled = asyncio.Event()
         self._room = asyncio.Event()
@@ -37,8 +38,9 @@ class Inflow:
                 raw = await receive(decode=False)
                 self._on_message()
                 self._waiting.append(raw)
+                self._bytes += len(raw)
                 self._filled.set()
-                while len(self._waiting) >= MOST_WAITING:
+                while self._bytes >= MOST_WAITING:
                     self._room.clear()
                     await self._room.wait()
         except ConnectionClosed as error:
@@ -54,6 +56,6 @@ class Inflow:
                 raise Dropped(self._closed)
             self._filled.clear()
             await self._filled.wait()
-        taken, self._waiting = self._waiting, []
+        taken, self._waiting, self._bytes = self._waiting, [], 0
         self._room.set()
         return taken

@@ -141,7 +141,10 @@ class Strategy(Protocol):
         """The strategy's name in configuration, journal and metrics."""
 
     def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
-        """React to an event the engine has already applied."""
+        """React to an event the engine has already applied.
+
+        Changes of books come one by one (``BookDelta``) and, from a busy feed, together (``BookDeltas``).
+        """
 
     def fair_probability(self, view: MarketView, ticker: str) -> float | None:
         """Current probability of YES, for thesis exits; None when it has no opinion."""
