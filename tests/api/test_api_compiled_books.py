@@ -348,7 +348,7 @@ def drain(rng: random.Random, odd: Sequence[str], seq: int) -> tuple[list[bytes]
     return raw, seq
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     drains=st.lists(
