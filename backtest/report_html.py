@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from backtest.analysis import Analysis, Group
+from backtest.analysis import Analysis
 from backtest.charts import daily_chart, drawdown_chart, equity_chart, group_chart, paired_bars
+from backtest.groups import Group
 from backtest.html_parts import card, facts, money, number, page, share, table, tone, whole
 from backtest.report import Report, Section
 from backtest.report_checks import audits, capacity, luck, sensitivity

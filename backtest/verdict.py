@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from backtest.analysis import MINIMUM_BETS, MINIMUM_CLUSTERS, Analysis
+from backtest.analysis import Analysis
+from backtest.groups import MINIMUM_BETS, MINIMUM_CLUSTERS
 from backtest.runner import Result
 from backtest.times import iso
 
