@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -77,14 +78,21 @@ class DeltaScanner:
         kept, touched = int(state[KEPT]), int(state[TOUCHED])
         where = place[markets : markets + touched]
         place[where] = -1
-        end = self._next + kept
-        if not kept or sum(map(len, self._frames[self._next : end])) + kept != int(state[AT]) - began:
+        if not kept or not self._are_whole(kept, int(state[AT]) - began):
             # Nothing plain, or a message with a line feed in it: what was read are not the messages received.
             state[AT] = began
             return None
-        self._next = end
-        tickers = tuple(map(self._tickers.__getitem__, where.tolist()))
+        self._next += kept
+        indices = where.tolist()
+        tickers = itemgetter(*indices)(self._tickers) if touched > 1 else (self._tickers[indices[0]],)
         return BookDeltas(tickers, self._changes[:kept].copy(), ts)
+
+    def _are_whole(self, kept: int, read: int) -> bool:
+        """Whether the next ``kept`` messages, each with its line feed, are as long as the text read."""
+        end = self._next + kept
+        if end == len(self._frames):  # then the rest of the text is as long as the messages left
+            return int(self._state[AT]) == len(self._text) - PADDING
+        return sum(map(len, self._frames[self._next : end])) + kept == read
 
     def _add(self, ticker: str) -> int:
         """A new market's index; -1 for a name the scanner cannot read, which is thus never ready."""
