@@ -106,6 +106,8 @@ def to_market(raw: bytes | msgspec.Raw, event: schema.EventBody, series: schema.
         settlement_value=parse_price(value, "settlement_value_dollars") if value else None,
         expiration_value=body.expiration_value,
         rules_primary=body.rules_primary,
+        mutually_exclusive=event.mutually_exclusive,
+        category=series.category,
     )
 
 
@@ -257,9 +259,22 @@ def to_balance(body: schema.BalanceBody) -> Cash:
     return parse_cash(body.balance_dollars, "balance_dollars")
 
 
+def to_shards(body: schema.BalanceBody) -> tuple[tuple[int, Cash], ...]:
+    """Cash by shard; empty where the venue does not say (a key restricted to a subaccount)."""
+    return tuple(
+        (each.exchange_index, parse_cash(each.balance, "balance_breakdown.balance"))
+        for each in body.balance_breakdown or ()
+    )
+
+
 def to_exchange_status(body: schema.ExchangeStatusBody, ts_recv: Nanos) -> ExchangeStatus:
-    """Whether anything passes."""
-    return ExchangeStatus(body.exchange_active, body.trading_active, ts_recv)
+    """Whether anything passes, on the exchange and on each shard."""
+    closed = frozenset(
+        shard.exchange_index
+        for shard in body.exchange_index_statuses
+        if not (shard.exchange_active and shard.trading_active)
+    )
+    return ExchangeStatus(body.exchange_active, body.trading_active, ts_recv, closed)
 
 
 def _known(kind: Callable[[str], _E], text: str, otherwise: _E) -> _E:

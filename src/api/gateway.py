@@ -14,6 +14,7 @@ from src.api.convert import (
     to_order_update,
     to_position,
     to_settlement,
+    to_shards,
 )
 from src.api.errors import NOT_FOUND, NOT_SENT, ORDER_EXISTS
 from src.api.order_body import order_body
@@ -130,6 +131,7 @@ class KalshiGateway:
                 started_ts=started,
                 as_of=as_of,
                 ts_recv=now,
+                shards=to_shards(balance),
             )
         except WireError as error:
             raise DefiniteError(f"account report: {error}", code="malformed") from error

@@ -20,11 +20,20 @@ Number: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Milliseconds: TypeAlias = Annotated[int, Meta(ge=-9_000_000_000_000, le=9_000_000_000_000)]
 
 
+class ShardStatusBody(Struct):
+    """The state of one shard."""
+
+    exchange_index: int
+    exchange_active: bool
+    trading_active: bool
+
+
 class ExchangeStatusBody(Struct):
     """``GET /exchange/status`` (the top level is shard 0)."""
 
     exchange_active: bool
     trading_active: bool
+    exchange_index_statuses: list[ShardStatusBody] = []
 
 
 class UserDataTimestampBody(Struct):
@@ -80,6 +89,7 @@ class EventBody(Struct):
     event_ticker: str
     series_ticker: str
     title: str = ""
+    mutually_exclusive: bool = False
     fee_type_override: str | None = None
     fee_multiplier_override: Decimal | None = None
     markets: list[Raw] | None = None
@@ -179,10 +189,18 @@ class OrderbooksAnswer(Struct):
     orderbooks: list[MarketOrderbookBody]
 
 
+class ShardBalanceBody(Struct):
+    """Cash of one shard, dollars."""
+
+    exchange_index: int
+    balance: str
+
+
 class BalanceBody(Struct):
     """``GET /portfolio/balance``; the integer cents beside it are truncated and not used."""
 
     balance_dollars: str
+    balance_breakdown: list[ShardBalanceBody] | None = None
 
 
 class PositionBody(Struct):

@@ -133,10 +133,22 @@ class MarketLifecycle:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeStatus:
-    """``trading_active`` False: orders are refused, cancels may pass; both False: nothing passes."""
+    """``trading_active`` False: orders are refused, cancels may pass; both False: nothing passes.
+
+    ``closed_shards``: shards (``exchange_index``) that take no orders although the exchange does.
+    """
 
     exchange_active: bool
     trading_active: bool
+    ts_recv: Nanos
+    closed_shards: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSchedule:
+    """Times without trading that are known ahead: (begin, end) each, in order, as last read."""
+
+    closed: tuple[tuple[Nanos, Nanos], ...]
     ts_recv: Nanos
 
 
@@ -262,7 +274,8 @@ class AccountReport:
 
     ``started_ts`` is when the first read began; ``as_of`` is the venue's own freshness stamp. A
     report is whole or it does not exist: a failed read raises, it never yields an empty list.
-    ``orders`` holds every resting order and those updated since the requested time.
+    ``orders`` holds every resting order and those updated since the requested time. ``shards`` is the
+    balance by ``exchange_index``, empty where the venue keeps one purse.
     """
 
     orders: tuple[OrderUpdate, ...]
@@ -273,6 +286,7 @@ class AccountReport:
     started_ts: Nanos
     as_of: Nanos
     ts_recv: Nanos
+    shards: tuple[tuple[int, Cash], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,6 +467,15 @@ AccountEvent: TypeAlias = (
 )
 WeatherEvent: TypeAlias = ForecastUpdate | DailyMaximum | ObservationUpdate
 ControlEvent: TypeAlias = (
-    Command | KillSwitch | FeedDown | FeedUp | ClockOffset | ExchangeStatus | StoreHealth | Tick | Shutdown
+    Command
+    | KillSwitch
+    | FeedDown
+    | FeedUp
+    | ClockOffset
+    | ExchangeStatus
+    | ExchangeSchedule
+    | StoreHealth
+    | Tick
+    | Shutdown
 )
 Event: TypeAlias = MarketData | AccountEvent | WeatherEvent | NewsItem | ControlEvent

@@ -44,7 +44,11 @@ class Strike:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """A market as last described by the venue. Times are UTC nanoseconds."""
+    """A market as last described by the venue. Times are UTC nanoseconds.
+
+    ``mutually_exclusive``: the venue says that at most one market of the event pays. ``category`` is the
+    series' own, empty where nobody said.
+    """
 
     ticker: str
     event_ticker: str
@@ -62,6 +66,8 @@ class Market:
     settlement_value: Price | None = None
     expiration_value: str = ""
     rules_primary: str = ""
+    mutually_exclusive: bool = False
+    category: str = ""
 
     def is_open(self, now: Nanos) -> bool:
         """Whether orders are accepted: opening and closing send no message, so the clock decides."""

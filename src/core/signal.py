@@ -45,6 +45,9 @@ class Signal:
     ``cause_id`` and ``cause_ts`` name the outside message that led to it; ``std_error`` is the
     standard error of the probability; ``min_edge`` is the least edge per contract in dollars, after
     fees, that the strategy wants for this opinion; ``details`` holds the numbers behind it.
+    ``quoted`` is the outcome's best offer that the strategy decided on, where it looked at one.
+    ``is_pooled``: the probability is already drawn towards the market's, so that its standard error must
+    not shrink the stake a second time.
     """
 
     signal_id: str
@@ -59,6 +62,8 @@ class Signal:
     cause_ts: Nanos
     ts: Nanos
     details: Mapping[str, float] = field(default_factory=dict)
+    quoted: Price | None = None
+    is_pooled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

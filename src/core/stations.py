@@ -6,16 +6,19 @@ all year, i.e. 01:00 to 00:59 on the clock during daylight time (NWS practice).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from types import MappingProxyType
 
 from src.core.errors import ConfigError, WireError
 from src.core.units import DAY, HOUR, SECOND, Nanos
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_EARTH_RADIUS_KM = 6371.0
 _EVENT_TICKER = re.compile(r"[A-Z][A-Z0-9]*-([0-9]{2})([A-Z]{3})([0-9]{2})")
 
 
@@ -78,6 +81,20 @@ def station_for_series(series_ticker: str) -> Station:
         known = ", ".join(sorted(_BY_SERIES))
         raise ConfigError(f"series {series_ticker!r} has no known weather station; use one of: {known}")
     return station
+
+
+def known_station(series_ticker: str) -> Station | None:
+    """The station of a daily-high series, or None for any other series."""
+    return _BY_SERIES.get(series_ticker)
+
+
+@lru_cache(maxsize=1_024)
+def distance_km(a: Station, b: Station) -> float:
+    """Great-circle distance in kilometres on a sphere of the Earth's mean radius."""
+    north_a, north_b = math.radians(a.lat), math.radians(b.lat)
+    half_north, half_east = (north_b - north_a) / 2, math.radians(b.lon - a.lon) / 2
+    chord = math.sin(half_north) ** 2 + math.cos(north_a) * math.cos(north_b) * math.sin(half_east) ** 2
+    return 2 * _EARTH_RADIUS_KM * math.asin(math.sqrt(chord))
 
 
 def utc_midnight(iso_date: str) -> Nanos:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from src.core.brackets import exhaustive_ladder
 from src.core.errors import WireError
 from src.core.events import (
     BookDelta,
@@ -29,7 +30,7 @@ from src.core.ports import MarketView
 from src.core.signal import Signal
 from src.core.stations import Station, climate_day_bounds, event_date, station_for_series
 from src.core.units import CENT_PRICE, DOLLAR_PRICE, HOUR, MINUTE, Nanos, Price
-from src.edge_detection.ladder import exhaustive_ladder, market_consensus, pool_ladder, strikes_of
+from src.edge_detection.ladder import market_consensus, pool_ladder, strikes_of
 from src.edge_detection.weather_config import WeatherConfig
 from src.edge_detection.weather_estimator import Estimate
 from src.edge_detection.weather_evidence import Evidence, EvidenceLog, ScoredDay

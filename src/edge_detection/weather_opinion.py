@@ -96,4 +96,6 @@ def _signal(
             "pooled": pooled,
             "offer": offer / DOLLAR_PRICE,
         },
+        quoted=offer,
+        is_pooled=True,
     )

@@ -31,6 +31,7 @@ from src.core.events import (
     CommandKind,
     DailyMaximum,
     Event,
+    ExchangeSchedule,
     ExchangeStatus,
     FeedDown,
     FeedUp,
@@ -63,7 +64,7 @@ from src.execution.ledger import Ledger
 from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
 from src.execution.market_state import MarketState
 from src.execution.orders import LIVE
-from src.execution.risk import Approved
+from src.execution.risk import Approved, GuardError
 from src.execution.trading_state import TradingControl
 from src.execution.valuation import Valuation
 
@@ -185,8 +186,9 @@ class Engine:
         out = self._apply(event)
         if isinstance(event, _STRATEGY_EVENTS):
             for strategy in self._strategies:
-                for signal in strategy.on_event(self, event):
-                    out += self.entry_desk.consider(signal)
+                signals = strategy.on_event(self, event)
+                if signals:
+                    out += self.entry_desk.consider(signals)
         if isinstance(event, Tick):
             out += self._on_tick()
         return self._one_report_at_a_time(out)
@@ -195,21 +197,40 @@ class Engine:
         """Cash plus what the open positions would fetch now (last valid mark where a book is in doubt)."""
         return self._valuation.equity()
 
+    @property
+    def equity_known(self) -> bool:
+        """Whether every position that trades has been valued from a book."""
+        return self._valuation.is_known
+
+    def guard_failed(self, error: GuardError) -> list[Approved | CancelOrder | Alert | AuditRecord]:
+        """A guard that raises has not let anything pass: halt, and a person looks at it."""
+        out = self.control.set_state(TradingState.HALTED, "guard", str(error), self._now)
+        return [*out, *self._cancel_all()]
+
     def withdrawn(self, approved: ApprovedOrder) -> str:
         """Why an approved order must not leave any more; empty when it may. Asked right before sending."""
         if approved.intent.purpose is Purpose.EXIT:
             return ""
         if self.stopping:
             return "stopping"
+        if self.control.state is not TradingState.ACTIVE:
+            return f"{self.control.state.value} since approval"
         return (
-            "" if self.control.state is TradingState.ACTIVE else f"{self.control.state.value} since approval"
+            "strategy off since approval" if approved.intent.strategy in self.control.strategies_off else ""
         )
 
     # --- applying ------------------------------------------------------------------------------
 
     def _apply(self, event: Event) -> list[Action]:
         match event:
-            case BookSnapshot() | BookDelta() | BookInvalid() | MarketUpdate() | ExchangeStatus():
+            case (
+                BookSnapshot()
+                | BookDelta()
+                | BookInvalid()
+                | MarketUpdate()
+                | ExchangeStatus()
+                | ExchangeSchedule()
+            ):
                 complaint = self.markets.apply(event)
                 if complaint is None:
                     return []
@@ -280,7 +301,7 @@ class Engine:
         records, mismatches, open_questions = self.ledger.apply_report(report)
         out: list[Action] = [*records]
         if self.ledger.external_cash != before:
-            out += self.control.adjust_day_start(self.ledger.external_cash - before, self._now)
+            out += self.control.move_cash(self.ledger.external_cash - before, self._now)
         wait = self._policy.retry_after if open_questions else self._policy.interval
         self._next_report = self._now + wait
         if mismatches:
@@ -352,9 +373,11 @@ class Engine:
                 return [*control.set_state(TradingState.REDUCING, who, why, self._now)]
             case CommandKind.RESUME:
                 known = self.ledger.report_ts is not None
-                state = TradingState.ACTIVE if known else TradingState.RECONCILING
-                out = [*control.set_state(state, who, why, self._now)]
+                out = [*control.resume(who, why, self._now, reconciled=known)]
                 return [*out, *self.exit_desk.end_flatten(self._now)]
+            case CommandKind.STRATEGY_OFF | CommandKind.STRATEGY_ON:
+                on = command.kind is CommandKind.STRATEGY_ON
+                return [*control.switch_strategy(command.target, who, why, self._now, on=on)]
             case CommandKind.FLATTEN:
                 # What was left must not be bought again on the next signal.
                 out = [*control.set_state(TradingState.REDUCING, who, f"flatten: {why}", self._now)]
@@ -376,7 +399,10 @@ class Engine:
 
     def _mark(self) -> list[Action]:
         halted = self.control.state is TradingState.HALTED
-        out: list[Action] = [*self.control.mark_equity(self.equity(), self._now)]
+        try:
+            out: list[Action] = [*self.control.mark_equity(self.equity(), self._now)]
+        except Exception as error:  # whatever is wrong with the loss limits, they do not hold
+            return [*self.guard_failed(GuardError("loss limits", error))]
         if self.control.state is TradingState.HALTED and not halted:
             out += self._cancel_all()
         return [*out, self._valuation.mark(self.control, self._now)]

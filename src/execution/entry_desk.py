@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
-from src.core.actions import Alert, AuditRecord, GateResult, Refused, SignalRecorded, StoredState
+from src.core.actions import Alert, AuditRecord, CancelOrder, GateResult, Refused, SignalRecorded, StoredState
 from src.core.sides import to_book
 from src.core.signal import OrderIntent, Purpose, Signal, TimeInForce, make_client_order_id
 from src.core.units import Cash, Nanos
 from src.execution import risk
+from src.execution.event_sizing import event_targets
 from src.execution.exit_desk import ExitDesk
+from src.execution.exposure import exposure_of, place_of
 from src.execution.ledger import Ledger
 from src.execution.limits import RiskLimits
 from src.execution.market_state import MarketState
 from src.execution.orders import worst_case_cost
-from src.execution.risk import Approved, RiskContext, approve
+from src.execution.risk import Approved, approve
+from src.execution.risk_context import RiskContext
 from src.execution.sizing import SizedOrder
 from src.execution.trading_state import TradingControl
 
-Output: TypeAlias = list[Approved | Alert | AuditRecord]
+Output: TypeAlias = list[Approved | CancelOrder | Alert | AuditRecord]
 _MAX_REMEMBERED_REFUSALS = 10_000
 
 
@@ -33,8 +37,18 @@ class EntryHost(Protocol):
     def now(self) -> Nanos:
         """Time of the event being handled."""
 
+    @property
+    def equity_known(self) -> bool:
+        """Whether every position that trades has been valued."""
+
     def equity(self) -> Cash:
         """Cash plus liquidation value."""
+
+    def fair_yes(self, strategy_name: str, ticker: str) -> float | None:
+        """A strategy's current probability of YES."""
+
+    def guard_failed(self, error: risk.GuardError) -> Output:
+        """A risk check raised: stop."""
 
 
 class EntryDesk:
@@ -63,15 +77,45 @@ class EntryDesk:
         self._used_signals |= stored.signal_ids
         self._used_signals.update(row.intent.signal_id for row in stored.orders)
 
-    def consider(self, signal: Signal) -> Output:
-        """Run a signal through the gate; approve, or store the first refusal with its numbers."""
-        if signal.signal_id in self._used_signals or self._host.stopping:
+    def consider(self, signals: Sequence[Signal]) -> Output:
+        """Run the signals of one moment through the gate; those of one event are sized together.
+
+        A check that raises stops trading: the order it was asked about may not have been safe.
+        """
+        if self._host.stopping:
             return []
+        fresh = [signal for signal in signals if signal.signal_id not in self._used_signals]
+        if not fresh:
+            return []
+        out: Output = []
+        try:
+            targets = self._targets(fresh)
+            for signal in fresh:
+                out += self._enter(signal, targets.get(signal.signal_id))
+        except risk.GuardError as error:
+            out += self._host.guard_failed(error)
+        return out
+
+    def _targets(self, signals: Sequence[Signal]) -> dict[str, float]:
+        """Contracts to hold by signal, of events whose brackets have to be sized together."""
+        targets: dict[str, float] = {}
+        for event_ticker in dict.fromkeys(signal.event_ticker for signal in signals):
+            if self._markets.exclusive_ladder(event_ticker) is None:
+                continue
+            contexts = [self._context(signal) for signal in signals if signal.event_ticker == event_ticker]
+            passing = [c for c in contexts if risk.first_refusal(c, self._limits) is None]
+            targets |= event_targets(passing, self._markets, self._limits, self._host.fair_yes)
+        return targets
+
+    def _enter(self, signal: Signal, target: float | None) -> Output:
+        """Approve, or store the first refusal with its numbers."""
+        if signal.signal_id in self._used_signals:
+            return []  # said twice in one breath
         context = self._context(signal)
         refusal = risk.first_refusal(context, self._limits)
         if refusal is not None:
             return self._refuse(signal, refusal)
-        sized = risk.size(context, self._limits)
+        sized = risk.size(context, self._limits, target)
         if isinstance(sized, GateResult):
             return self._refuse(signal, sized)
         intent = self._entry(signal, sized, context)
@@ -86,25 +130,35 @@ class EntryDesk:
         return [recorded, self._ledger.open_order(approve(intent, reserved), self._host.now)]
 
     def _context(self, signal: Signal) -> RiskContext:
+        try:
+            return self._look(signal)
+        except Exception as error:
+            raise risk.GuardError("context", error) from error
+
+    def _look(self, signal: Signal) -> RiskContext:
         now, ledger = self._host.now, self._ledger
         portfolio, orders = ledger.portfolio, ledger.orders
-        held = portfolio.get(signal.ticker)
-        at_risk_here = (held.cost if held else 0) + orders.reserved(ticker=signal.ticker)
+        market = self._markets.market(signal.ticker)
+        shard = self._markets.shard_of(signal.ticker)
         working = {order.intent.ticker for order in orders.live()}
         return RiskContext(
             now=now,
             signal=signal,
-            market=self._markets.market(signal.ticker),
+            market=market,
+            place=place_of(signal.ticker, self._markets),
             book=self._markets.book(signal.ticker),
             control=self._control,
-            exchange_ok=self._markets.exchange_active and self._markets.trading_active,
+            status=self._markets.status,
+            status_lost=self._markets.status_lost,
+            schedule=self._markets.schedule,
             account_ts=ledger.report_ts,
             clock_offset=self._host.clock_offset,
             store_down=self._host.store_down,
             equity=self._host.equity(),
+            equity_known=self._host.equity_known,
             spendable=portfolio.cash - orders.reserved(),
-            at_risk=portfolio.at_risk() + orders.reserved(),
-            market_at_risk=at_risk_here,
+            shard_spendable=ledger.shards.spendable(shard, orders.reserved(exchange_index=shard)),
+            exposure=exposure_of(portfolio, orders, self._markets),
             open_positions=len({position.ticker for position in portfolio.open_positions()} | working),
             held=portfolio.count(signal.ticker),
             stopped_out=(signal.event_ticker, signal.outcome) in self._exits.stopped_out,

@@ -36,6 +36,7 @@ from src.execution.market_state import MarketState
 from src.execution.orders import Order, OrderRegister
 from src.execution.portfolio import Portfolio
 from src.execution.risk import Approved
+from src.execution.shards import ShardCash
 
 Output: TypeAlias = list[AuditRecord | Alert | RequestReport]
 CENT_CASH: Cash = CENT_PRICE * 100
@@ -50,6 +51,7 @@ class Ledger:
         self._policy = policy
         self.orders = OrderRegister()
         self.portfolio = Portfolio()
+        self.shards = ShardCash()
         self.opening_ts: Nanos | None = None
         self.report_ts: Nanos | None = None
         self._read_until: Nanos | None = None
@@ -174,7 +176,9 @@ class Ledger:
             self.orders.apply_fill(order, fill)
         else:
             self._ownerless[fill.order_id] = self._ownerless.get(fill.order_id, 0) + fill.count
+        before = self.portfolio.cash
         position, realized = self.portfolio.apply_fill(fill, self._markets.event_of(fill.ticker), strategy)
+        self.shards.moved(self._markets.shard_of(fill.ticker), self.portfolio.cash - before)
         self._fill_ts[fill.ticker] = self._last_fill_ts = fill.ts_recv
         if position.closed_pnl is not None:
             self.closed.append((fill.ticker, position.closed_pnl))
@@ -249,6 +253,8 @@ class Ledger:
             ticker for ticker, ts in self._fill_ts.items() if ts + self._policy.grace > report.started_ts
         }
         lines = reconcile.compare_positions(report, self.portfolio, frozenset(moving))
+        if not (moving or lines) or not self.shards.is_known:
+            self.shards.report(report.shards)
         # Two reports within the venue's read lag are one look, not two.
         now, grace = report.started_ts, self._policy.grace
         self._position_doubts = {line: self._position_doubts.get(line, now) for line in lines}
@@ -294,6 +300,7 @@ class Ledger:
             return []
         size, strategy = held.count, held.strategy
         position, revenue, pnl = self.portfolio.settle(settlement)
+        self.shards.moved(self._markets.shard_of(settlement.ticker), revenue)
         ts = settlement.ts_recv
         if position.closed_pnl is not None:
             self.closed.append((settlement.ticker, position.closed_pnl))

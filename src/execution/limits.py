@@ -8,13 +8,40 @@ from src.core.units import DOLLAR_CASH, HOUR, MINUTE, SECOND, Cash, Nanos
 
 
 @dataclass(frozen=True, slots=True)
+class CorrelatedGroup:
+    """Series that win and lose together: what all of them may lose, as a share of the account."""
+
+    name: str
+    series: frozenset[str]
+    max_share: float
+
+
+@dataclass(frozen=True, slots=True)
 class RiskLimits:
-    """Every limit of the configuration. Cash in 1e-6 dollars, durations in nanoseconds, shares 0..1."""
+    """Every limit of the configuration. Cash in 1e-6 dollars, durations in nanoseconds, shares 0..1.
+
+    ``max_event`` to ``max_strategy`` and ``groups`` are shares of the account that everything held and
+    ordered there may lose. ``max_region``: cities within ``neighbour_km`` of each other, same climate day.
+    ``soft_loss``: share of the hard daily and 24-hour levels at which entries stop until the next trading
+    day. ``max_loss_24h``: fall from the highest equity of the last 24 hours, ``max_drawdown``: from the
+    highest ever; both as shares of that height. ``needs_clock_offset`` and ``needs_exchange_status``: these
+    are read in this mode, so that not knowing them refuses.
+    """
 
     max_position: Cash = 500 * DOLLAR_CASH
     max_portfolio_heat: float = 0.20
+    max_event: float = 0.10
+    max_city: float = 0.15
+    max_region: float = 0.15
+    neighbour_km: float = 400.0
+    max_category: float = 0.20
+    max_strategy: float = 0.20
+    groups: tuple[CorrelatedGroup, ...] = ()
     min_edge: float = 0.05
     max_daily_loss: Cash = 1_000 * DOLLAR_CASH
+    soft_loss: float = 0.60
+    max_loss_24h: float = 0.15
+    max_drawdown: float = 0.25
     max_open_positions: int = 10
     position_timeout: Nanos = 168 * HOUR
     kelly_fraction: float = 0.25
@@ -31,6 +58,10 @@ class RiskLimits:
     max_clock_offset: Nanos = 2 * SECOND
     halt_clock_offset: Nanos = 15 * SECOND
     min_time_to_close: Nanos = 2 * MINUTE
+    min_time_to_pause: Nanos = 1 * MINUTE
+    strategies_off: frozenset[str] = frozenset()
+    needs_clock_offset: bool = False
+    needs_exchange_status: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from src.core.book import OrderBook
+from src.core.brackets import exhaustive_ladder
 from src.core.errors import WireError
 from src.core.events import (
     BookDelta,
@@ -14,6 +15,7 @@ from src.core.events import (
     BookInvalid,
     BookSnapshot,
     Event,
+    ExchangeSchedule,
     ExchangeStatus,
     FeedDown,
     FeedUp,
@@ -64,8 +66,10 @@ class MarketState:
         self._doubted_ts: dict[str, Nanos] = {}
         self._down_ts: Nanos = 0
         self.feed_up = False
-        self.exchange_active = True
-        self.trading_active = True
+        # None: never read, or no longer readable.
+        self.status: ExchangeStatus | None = None
+        self.status_lost = False
+        self.schedule: ExchangeSchedule | None = None
 
     def apply(self, event: Event) -> str | None:
         """Apply a market-data or feed event. Returns a complaint when the event could not be used."""
@@ -83,7 +87,11 @@ class MarketState:
             case MarketLifecycle():
                 self._lifecycle(event)
             case ExchangeStatus():
-                self.exchange_active, self.trading_active = event.exchange_active, event.trading_active
+                self.status, self.status_lost = event, False
+            case ExchangeSchedule():
+                self.schedule = event
+            case FeedDown(feed="exchange"):
+                self.status, self.status_lost = None, True
             case FeedDown(feed="market"):
                 self.feed_up = False
                 self._down_ts = event.ts_recv
@@ -137,9 +145,22 @@ class MarketState:
         market = self.markets.get(ticker)
         return market.event_ticker if market else ticker.rpartition("-")[0]
 
+    def shard_of(self, ticker: str) -> int:
+        """The shard (``exchange_index``) of a market; the first one for a market never described to us."""
+        market = self.markets.get(ticker)
+        return market.exchange_index if market else 0
+
     def markets_of(self, event_ticker: str) -> Sequence[Market]:
         """Known markets of an event, by ticker."""
         return [self.markets[ticker] for ticker in self._events.get(event_ticker, ())]
+
+    def exclusive_ladder(self, event_ticker: str) -> tuple[str, ...] | None:
+        """The event's tickers when exactly one of them pays: the venue says so and no bracket is missing."""
+        markets = self.markets_of(event_ticker)
+        if not markets or not all(market.mutually_exclusive for market in markets):
+            return None
+        ladder = exhaustive_ladder(markets)
+        return tuple(market.ticker for market in ladder) if ladder is not None else None
 
     def event_tickers(self, series_ticker: str, now: Nanos) -> Sequence[str]:
         """Events of a series with a market that is open now."""

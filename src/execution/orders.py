@@ -136,13 +136,12 @@ class OrderRegister:
         found = self._by_venue.get(order_id) if order_id else None
         return found or (self._by_client.get(client_order_id) if client_order_id else None)
 
-    def reserved(self, ticker: str | None = None, event_ticker: str | None = None) -> Cash:
-        """Worst-case cost of everything not accounted for, optionally of one market or event."""
+    def reserved(self, exchange_index: int | None = None) -> Cash:
+        """Worst-case cost of everything not accounted for, optionally of one shard."""
         return sum(
             order.reserved
             for order in self._live.values()
-            if (ticker is None or order.intent.ticker == ticker)
-            and (event_ticker is None or order.intent.event_ticker == event_ticker)
+            if exchange_index is None or order.intent.exchange_index == exchange_index
         )
 
     def open_new(self, approved: ApprovedOrder, fees: FeeSchedule, ts: Nanos) -> Order:

@@ -45,7 +45,9 @@ class SizeLimits:
     each displayed level we may take; ``min_edge``: least edge per contract in dollars at every level;
     ``held`` / ``held_opposite``: contracts of this and of the other outcome already held; ``max_price``:
     worst acceptable price of this outcome; ``shrinkage``: apply the Baker-McHale factor for the standard
-    error (only where the probability has not been pooled with the market's: both together count twice).
+    error (only where the probability has not been pooled with the market's: both together count twice);
+    ``target``: contracts to hold in the end at the best offer's cost, where all brackets of the event were
+    sized together; a dearer average shrinks it as it would shrink the stake of this outcome alone.
     """
 
     wealth: Cash
@@ -58,11 +60,14 @@ class SizeLimits:
     held_opposite: Count = 0
     max_price: Price | None = None
     shrinkage: bool = False
+    target: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("fraction", self.fraction), ("depth_share", self.depth_share)):
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"{name}: need a number from 0 to 1, got {value!r}")
+        if self.target is not None and not 0.0 <= self.target < math.inf:
+            raise ValueError(f"target: need a number of contracts, zero or more, got {self.target!r}")
         if not math.isfinite(self.min_edge):
             raise ValueError(f"min_edge: need a finite number of dollars, got {self.min_edge!r}")
         if self.held < 0 or self.held_opposite < 0:
@@ -182,7 +187,15 @@ class _Plan:
         fraction = self.limits.fraction
         if self.std_error > 0.0:
             fraction *= shrink(self.probability, unit_cost, self.std_error)
-        return target_contracts(self.probability, unit_cost, self.limits.wealth / DOLLAR_CASH, fraction)
+        wealth, best = self.limits.wealth / DOLLAR_CASH, self.levels[0].unit_cost
+        alone = target_contracts(self.probability, unit_cost, wealth, fraction)
+        if self.limits.target is None or alone <= 0.0:
+            return alone
+        return (
+            self.limits.target
+            * alone
+            / target_contracts(self.probability, best, wealth, self.limits.fraction)
+        )
 
     def reason(self) -> SizeReason:
         """ "ok" when at least one contract can be bought, or why none can."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from src.core.actions import AccountMarked
+from src.core.market import MarketStatus
 from src.core.units import Cash, Count, Nanos
 from src.execution.exits import liquidation_value
 from src.execution.ledger import Ledger
@@ -26,6 +27,14 @@ class Valuation:
         """Cash plus liquidation value."""
         return self._ledger.portfolio.cash + self.liquidation()
 
+    @property
+    def is_known(self) -> bool:
+        """Whether every open position of an open market has been valued from a book at least once."""
+        return all(
+            self._markets.book(ticker) is not None or ticker in self._last or not self._trades(ticker)
+            for ticker in self._tickers()
+        )
+
     def mark(self, control: TradingControl, now: Nanos) -> AccountMarked:
         """The account as a record."""
         portfolio = self._ledger.portfolio
@@ -34,13 +43,17 @@ class Valuation:
             liquidation=self.liquidation(),
             at_risk=portfolio.at_risk() + self._ledger.orders.reserved(),
             open_positions=len(self._tickers()),
-            day=control.day,
-            day_pnl=control.day_pnl,
+            day=control.equity.day,
+            day_pnl=control.equity.day_pnl,
             ts=now,
         )
 
     def _tickers(self) -> tuple[str, ...]:
         return tuple(position.ticker for position in self._ledger.portfolio.open_positions())
+
+    def _trades(self, ticker: str) -> bool:
+        market = self._markets.market(ticker)
+        return market is None or market.status in {MarketStatus.ACTIVE, MarketStatus.INITIALIZED}
 
     def _value(self, ticker: str) -> Cash:
         position, book = self._ledger.portfolio.get(ticker), self._markets.book(ticker)

@@ -13,7 +13,7 @@ from src.database.embedded import EmbeddedPostgres
 from src.database.errors import DatabaseUnavailable
 from src.database.store import PostgresStore
 from src.execution.engine import Engine
-from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
+from src.execution.limits import CorrelatedGroup, ExitPolicy, ReconcilePolicy, RiskLimits
 from src.runtime.kill_switch import KillSwitch
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
@@ -50,6 +50,20 @@ def risk_limits(settings: Settings) -> RiskLimits:
         stop_loss=risk.stop_loss_percentage / 100,
         consecutive_losses=risk.circuit_breaker_consecutive_losses,
         max_slippage=risk.max_slippage_percentage / 100,
+        max_event=risk.max_event_share,
+        max_city=risk.max_city_share,
+        max_region=risk.max_region_share,
+        neighbour_km=risk.neighbour_distance_km,
+        max_category=risk.max_category_share,
+        max_strategy=risk.max_strategy_share,
+        groups=tuple(
+            CorrelatedGroup(group.name, frozenset(group.series), group.max_share)
+            for group in risk.correlated_groups
+        ),
+        soft_loss=risk.soft_loss_percentage / 100,
+        max_loss_24h=risk.max_24h_loss_percentage / 100,
+        max_drawdown=risk.max_drawdown_percentage / 100,
+        strategies_off=frozenset(risk.strategies_off),
     )
 
 

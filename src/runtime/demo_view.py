@@ -147,7 +147,7 @@ class DemoView:
         return (
             f"signals {len(self._signal_ids)}  orders {len(self._orders)}  fills {self._fills}  "
             f"settled {self._settled}  equity ${dollars(equity):,.2f}  "
-            f"today {dollars(self._engine.control.day_pnl):+.2f} $"
+            f"today {dollars(self._engine.control.equity.day_pnl):+.2f} $"
         )
 
     def _room(self) -> int:

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from src.core.actions import Severity
 from src.core.units import Cash, parse_cash
 from src.runtime.settings_base import Section, Usd
+from src.runtime.settings_risk import ConcentrationSettings, LossLimitSettings, StrategyName
 from src.runtime.settings_venues import Environment, classify_url, derived_ws_url
 
 
@@ -45,7 +46,7 @@ class TradingSettings(Section):
     )
 
 
-class RiskSettings(Section):
+class RiskSettings(LossLimitSettings, ConcentrationSettings):
     """How carefully it does it."""
 
     kelly_fraction: float = Field(default=0.25, gt=0, le=1, description="share of the full Kelly stake")
@@ -58,10 +59,16 @@ class RiskSettings(Section):
         default=30, gt=0, le=100, description="loss of a position that closes it, %"
     )
     circuit_breaker_consecutive_losses: int = Field(
-        default=3, ge=1, le=100, description="losses in a row that halt"
+        default=3, ge=1, le=100, description="losses in a row that stop entries until the next trading day"
     )
     max_slippage_percentage: float = Field(
         default=2, ge=0, le=50, description="worst fill against the quote seen, %"
+    )
+    strategies_off: tuple[StrategyName, ...] = Field(
+        default=(),
+        max_length=50,
+        strict=False,
+        description="strategies that may not enter; what they hold is managed as before",
     )
 
 

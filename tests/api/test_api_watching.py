@@ -17,7 +17,7 @@ from src.api.schema_orders import ApiKeyBody, ApiKeysAnswer
 from src.api.spot_check import SpotChecker
 from src.api.status_source import StatusSource
 from src.core.errors import DefiniteError
-from src.core.events import ClockOffset, ExchangeStatus, FeedDown, FeedUp
+from src.core.events import ClockOffset, ExchangeSchedule, ExchangeStatus, FeedDown, FeedUp
 from src.core.units import MILLISECOND, SECOND
 
 # --- clock --------------------------------------------------------------------------------------
@@ -45,6 +45,20 @@ def test_a_clock_that_steps_is_measured_anew_from_the_step_on():
     estimate.add(-3_590_000, -3_589_990, 10_000)
     assert estimate.least_ms > 3_598_000
 
+
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+ALWAYS_OPEN = {
+    "schedule": {
+        "standard_hours": [
+            {
+                "start_time": "2020-01-01T00:00:00Z",
+                "end_time": "2100-01-01T00:00:00Z",
+                **{day: [{"open_time": "00:00", "close_time": "00:00"}] for day in DAYS},
+            }
+        ],
+        "maintenance_windows": [],
+    }
+}
 
 # --- status -------------------------------------------------------------------------------------
 
@@ -94,14 +108,16 @@ async def test_a_pause_told_with_an_error_status_is_a_status_not_a_failure(excha
 async def test_a_clock_half_a_second_off_is_warned_of_once(exchange, client, clock, pause, wall, caplog):
     wall.ms += 60_000_000_000  # the stub's Date is the real time, which this is far from
     exchange.routes["GET /exchange/status"] = {"exchange_active": True, "trading_active": True}
+    exchange.routes["GET /exchange/schedule"] = ALWAYS_OPEN
     stream = StatusSource(client, clock, sleep=pause).stream()
     with caplog.at_level(logging.WARNING, logger="src.api.status"):
-        events = await read(stream, 7)
+        events = await read(stream, 8)
     assert [record.name for record in caplog.records] == ["src.api.status"]
     assert abs(events[1].offset) > 500 * MILLISECOND
     await stream.aclose()
     quiet = StatusSource(client, clock, sleep=pause, watches_clock=False).stream()
-    assert [type(event) for event in await read(quiet, 3)] == [FeedUp, ExchangeStatus, ExchangeStatus]
+    seen = [type(event) for event in await read(quiet, 4)]
+    assert seen == [FeedUp, ExchangeStatus, ExchangeSchedule, ExchangeStatus]
     await quiet.aclose()
 
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.core.brackets import exhaustive_ladder
 from src.core.fees import FeeSchedule
 from src.core.grid import LINEAR_CENT
 from src.core.market import Market, MarketStatus, Strike, StrikeKind
 from src.core.probability import normal_pdf
 from src.edge_detection.ladder import (
-    exhaustive_ladder,
     fit_normal,
     ladder_probabilities,
     market_consensus,

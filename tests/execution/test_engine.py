@@ -248,7 +248,7 @@ def test_the_daily_loss_halts_and_only_a_person_clears_it() -> None:
     settled = Settlement(b.TICKER, b.EVENT, 0, 0, order.intent.count, 0, b.NOW + HOUR, b.NOW + HOUR)
     late = b.NOW + 2 * HOUR
     engine.handle(b.report(settlements=[settled], balance=1_000 * DOLLAR_CASH - loss, ts=late))
-    engine.control.day_start_equity += 10 * DOLLAR_CASH
+    engine.control.equity.day_start += 10 * DOLLAR_CASH
     engine.handle(Tick(late))
     assert engine.control.state is TradingState.HALTED
     engine.handle(Tick(late + 30 * HOUR))
@@ -295,7 +295,7 @@ def test_a_deposit_is_booked_as_external_and_is_no_profit() -> None:
     assert engine.ledger.portfolio.cash == 1_500 * DOLLAR_CASH
     assert any(isinstance(action, Alert) and action.key == "external_cash" for action in out)
     engine.handle(Tick(b.NOW + 3 * MINUTE))
-    assert engine.control.day_pnl == 0
+    assert engine.control.equity.day_pnl == 0
 
 
 def test_a_restart_rebuilds_cash_and_position_from_the_fills() -> None:

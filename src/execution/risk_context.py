@@ -1,0 +1,78 @@
+"""What the risk checks look at, and the two kinds of check: a gate answers yes or no, a cap says how much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from src.core.actions import GateResult
+from src.core.book import OrderBook
+from src.core.events import ExchangeSchedule, ExchangeStatus
+from src.core.market import Market
+from src.core.signal import Signal
+from src.core.units import Cash, Count, Nanos
+from src.execution.exposure import Exposure, Place
+from src.execution.limits import RiskLimits
+from src.execution.trading_state import TradingControl
+
+
+@dataclass(frozen=True, slots=True)
+class RiskContext:
+    """Everything the checks look at, taken at one instant. Cash in 1e-6 dollars.
+
+    ``status`` None: never read; ``status_lost``: it could be read once and cannot now. ``shard_spendable``
+    is what the market's shard has left, None where the venue keeps one purse. ``equity_known`` is False
+    while an open position of an open market has never been valued. ``store_down``: why the store takes no
+    writes, empty when it does.
+    """
+
+    now: Nanos
+    signal: Signal
+    market: Market | None
+    place: Place
+    book: OrderBook | None
+    control: TradingControl
+    status: ExchangeStatus | None
+    status_lost: bool
+    schedule: ExchangeSchedule | None
+    account_ts: Nanos | None
+    clock_offset: Nanos | None
+    store_down: str
+    equity: Cash
+    equity_known: bool
+    spendable: Cash
+    shard_spendable: Cash | None
+    exposure: Exposure
+    open_positions: int
+    held: Count
+    stopped_out: bool
+    working: bool
+
+
+Check: TypeAlias = Callable[[RiskContext, RiskLimits], GateResult]
+Room: TypeAlias = Callable[[RiskContext, RiskLimits], Cash]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A check that lets an entry pass or not. Its refusals may carry a finer name."""
+
+    name: str
+    check: Check
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """A limit on how much an entry may cost: ``room`` is what is left, in 1e-6 dollars.
+
+    Asked twice: the size stays within it, and the finished order's reserve is held against it again.
+    """
+
+    name: str
+    room: Room
+
+
+def result(name: str, passed: bool, **numbers: float | str) -> GateResult:
+    """A check's answer with the numbers it looked at."""
+    return GateResult(name, passed, numbers)
