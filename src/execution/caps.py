@@ -5,7 +5,7 @@ from __future__ import annotations
 from src.core.stations import distance_km
 from src.core.units import Cash
 from src.execution.exposure import Line
-from src.execution.limits import RiskLimits
+from src.execution.limits import CorrelatedGroup, RiskLimits
 from src.execution.risk_context import Cap, RiskContext
 
 # A cap that does not concern the signal.
@@ -61,15 +61,13 @@ def _strategy(c: RiskContext, limits: RiskLimits) -> Cash:
 
 def _groups(c: RiskContext, limits: RiskLimits) -> Cash:
     """The tightest of the configured groups that the series is in."""
-    return min(
-        (
-            _share(c, group.max_share)
-            - c.exposure.worst_case(lambda line, group=group: line.place.series_ticker in group.series)
-            for group in limits.groups
-            if c.place.series_ticker in group.series
-        ),
-        default=_NO_LIMIT,
-    )
+    rooms = [_group(c, group) for group in limits.groups if c.place.series_ticker in group.series]
+    return min(rooms, default=_NO_LIMIT)
+
+
+def _group(c: RiskContext, group: CorrelatedGroup) -> Cash:
+    used = c.exposure.worst_case(lambda line: line.place.series_ticker in group.series)
+    return _share(c, group.max_share) - used
 
 
 def _heat(c: RiskContext, limits: RiskLimits) -> Cash:

@@ -202,10 +202,10 @@ class Engine:
         """Whether every position that trades has been valued from a book."""
         return self._valuation.is_known
 
-    def guard_failed(self, error: GuardError) -> list[Approved | CancelOrder | Alert | AuditRecord]:
+    def guard_failed(self, error: GuardError) -> list[Action]:
         """A guard that raises has not let anything pass: halt, and a person looks at it."""
-        out = self.control.set_state(TradingState.HALTED, "guard", str(error), self._now)
-        return [*out, *self._cancel_all()]
+        halted = self.control.set_state(TradingState.HALTED, "guard", str(error), self._now)
+        return [*halted, *self._cancel_all()]
 
     def withdrawn(self, approved: ApprovedOrder) -> str:
         """Why an approved order must not leave any more; empty when it may. Asked right before sending."""

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
-from src.core.actions import Alert, AuditRecord, CancelOrder, GateResult, Refused, SignalRecorded, StoredState
+from src.core.actions import (
+    Alert,
+    AuditRecord,
+    CancelOrder,
+    GateResult,
+    Refused,
+    RequestReport,
+    RequestSnapshot,
+    SignalRecorded,
+    StoredState,
+)
 from src.core.sides import to_book
 from src.core.signal import OrderIntent, Purpose, Signal, TimeInForce, make_client_order_id
 from src.core.units import Cash, Nanos
@@ -22,7 +32,7 @@ from src.execution.risk_context import RiskContext
 from src.execution.sizing import SizedOrder
 from src.execution.trading_state import TradingControl
 
-Output: TypeAlias = list[Approved | CancelOrder | Alert | AuditRecord]
+Output: TypeAlias = list[Approved | CancelOrder | RequestReport | RequestSnapshot | Alert | AuditRecord]
 _MAX_REMEMBERED_REFUSALS = 10_000
 
 

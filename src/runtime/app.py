@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -24,6 +25,8 @@ from src.core.events import (
     BookDeltas,
     BookInvalid,
     BookSnapshot,
+    Command,
+    CommandKind,
     Event,
     Levels,
     MarketLifecycle,
@@ -54,6 +57,7 @@ from src.runtime.assemble import (
 )
 from src.runtime.command_source import CommandSource
 from src.runtime.compiled_books import compile_books
+from src.runtime.control_drills import keep_drilling, require_controls
 from src.runtime.daemon import Daemon
 from src.runtime.leadership import lead, unless_stopped
 from src.runtime.open_store import open_durable, when_up
@@ -108,6 +112,7 @@ async def _serve(
     settings: Settings, mode: Mode, root: Path, stop: asyncio.Event, *, standby: bool, record: Path | None
 ) -> None:
     async with AsyncExitStack() as stack:
+        require_controls(risk_limits(settings))
         venue = await reach(settings, mode)
         stack.push_async_callback(venue.client.aclose)
         schema, waits_s = ledger_schema(settings, mode), settings.database.start_wait_seconds
@@ -123,12 +128,13 @@ async def _serve(
         store = await open_durable(settings, database, schema, root, stack)
         log.info("database", where=database.described, fence=fence)
         metrics = Metrics()
-        engine = build_engine(
-            settings,
-            mode,
-            policy_at_world_speed(venue.speed),
+        limits = replace(
             at_world_speed(risk_limits(settings), venue.speed),
+            # A simulated exchange runs on its own time: only a real one's clock can be held against ours.
+            needs_clock_offset=not venue.simulated,
+            needs_exchange_status=True,
         )
+        engine = build_engine(settings, mode, policy_at_world_speed(venue.speed), limits)
         notifier = _notifier(settings, mode)
         paper = await _paper_account(database.store, venue.clock) if mode is Mode.PAPER else None
         gateway: OrderGateway = paper if paper is not None else KalshiGateway(venue.client, venue.clock)
@@ -170,6 +176,7 @@ async def _serve(
             outage_limit_s=settings.database.outage_limit_seconds,
             tape=tape,
         )
+        daemon.add_service(Service("control drills", lambda: keep_drilling(limits, _halt_by_drill(daemon))))
         metrics.build(VERSION, mode.value)
         metrics.follow_inbox(daemon.inbox.depth)
         status = StatusServer(metrics, lambda: _health(daemon, engine))
@@ -188,6 +195,10 @@ async def _serve(
         finally:
             await _flush(notifier)
         log.info("stopped", state=engine.control.state.value)
+
+
+def _halt_by_drill(daemon: Daemon) -> Callable[[str], None]:
+    return lambda why: daemon.inject(Command(CommandKind.HALT, "drill", why, daemon.clock.now()))
 
 
 async def _paper_account(store: PostgresStore, clock: Clock) -> PaperGateway:

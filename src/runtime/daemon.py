@@ -95,7 +95,7 @@ class Daemon:
         self._readers = readers
         self._on_latency = on_latency
         self._tick_interval = tick_interval
-        self._services = services
+        self._services = list(services)
         self._history = history
         self._kill_switch = kill_switch
         self._kill_reason = ""
@@ -151,6 +151,10 @@ class Daemon:
             if not self._failure.done():
                 self._failure.cancel()
             self._set_aside()
+
+    def add_service(self, service: Service) -> None:
+        """A service that needs the daemon itself; to be added before ``run``."""
+        self._services.append(service)
 
     def stop(self) -> None:
         """Begin the staged stop."""

@@ -31,6 +31,7 @@ from src.monitors.simulated_weather import SimulatedWeatherSource
 from src.runtime.assemble import Database, build_engine, open_database, risk_limits
 from src.runtime.book_check import ledger_differences
 from src.runtime.clocks import ManualClock, wall_ms
+from src.runtime.control_drills import require_controls
 from src.runtime.daemon import Daemon
 from src.runtime.demo_view import DemoView
 from src.runtime.report import Report, ReportReader
@@ -69,6 +70,7 @@ async def run_demo(
     Raises ``ConfigError`` for what the user can mend and ``DemoStuckError`` when lockstep is lost.
     """
     reader = ReportReader()
+    require_controls(risk_limits(settings))
     async with AsyncExitStack() as stack:
         database = await open_database(settings, "demo_run", root, reset=True)
         stack.push_async_callback(database.close)

@@ -1,0 +1,316 @@
+"""One synthetic violation for each refusal of the risk gate; none of them may be approved.
+
+Each keeps the user's own value of the limit it violates and opens all others wide, so that exactly one
+control can refuse; without the violation the same signal must be approved, or the drill would prove nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from src.core.events import (
+    BookInvalid,
+    BookSnapshot,
+    ClockOffset,
+    Command,
+    CommandKind,
+    ExchangeSchedule,
+    ExchangeStatus,
+    LifecycleKind,
+    MarketLifecycle,
+    MarketUpdate,
+)
+from src.core.sides import Outcome
+from src.core.stations import STATIONS, distance_km, station_for_series
+from src.core.units import DOLLAR_CASH, HOUR, SECOND, Cash
+from src.execution.drill_bench import (
+    ASK,
+    BID,
+    ELSEWHERE,
+    EVENT,
+    NOW,
+    SERIES,
+    STRATEGY,
+    TICKER,
+    Bench,
+    Held,
+    group_of,
+    market,
+    only,
+    quote,
+    signal,
+    stopped_out,
+)
+from src.execution.limits import RiskLimits
+
+_SMALL: Cash = 1_000 * DOLLAR_CASH
+_MUCH: Cash = 2_000 * DOLLAR_CASH
+_SIBLING = f"{EVENT}-B82.5"
+
+
+@dataclass(frozen=True, slots=True)
+class GateDrill:
+    """``play(limits)`` is the verdict on a signal that ``refusal`` of ``control`` must refuse."""
+
+    control: str
+    refusal: str
+    play: Callable[[RiskLimits], str]
+    clean: Callable[[RiskLimits], str]
+
+
+def _cap(
+    control: str, held: Callable[[RiskLimits], Held], prepare: Callable[[RiskLimits], RiskLimits]
+) -> GateDrill:
+    """A cap that what is held already uses up; with a dollar held instead there is room."""
+
+    def play(limits: RiskLimits) -> str:
+        return Bench(prepare(limits), [held(limits)], balance=_SMALL).say(signal())
+
+    def clean(limits: RiskLimits) -> str:
+        little = replace(held(limits), cost=DOLLAR_CASH)
+        return Bench(prepare(limits), [little], balance=1_000 * _SMALL).say(signal())
+
+    return GateDrill(control, control, play, clean)
+
+
+def _gate(control: str, refusal: str, keeps: tuple[str, ...], play: Callable[[RiskLimits], str]) -> GateDrill:
+    def clean(limits: RiskLimits) -> str:
+        return Bench(only(limits, *keeps)).say(signal(quoted=ASK))
+
+    return GateDrill(control, refusal, lambda limits: play(only(limits, *keeps)), clean)
+
+
+# --- gates: the limits handed in are already opened but for the one under test ------------------------
+
+
+def _halted(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    bench.hear(Command(CommandKind.HALT, "drill", "drill", NOW))
+    return bench.say(signal())
+
+
+def _switched_off(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    bench.hear(Command(CommandKind.STRATEGY_OFF, "drill", "drill", NOW, STRATEGY))
+    return bench.say(signal())
+
+
+def _clock_is_off(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    bench.hear(ClockOffset(-limits.max_clock_offset - 1, NOW))
+    return bench.say(signal())
+
+
+def _late_account(limits: RiskLimits) -> str:
+    later = NOW + limits.max_account_age + SECOND
+    return Bench(limits).say(signal(), later)
+
+
+def _exchange_paused(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    bench.hear(ExchangeStatus(True, False, NOW))
+    return bench.say(signal())
+
+
+def _shard_paused(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    bench.hear(ExchangeStatus(True, True, NOW, frozenset({0})))
+    return bench.say(signal())
+
+
+def _pause_comes(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    begin = NOW + limits.min_time_to_pause // 2
+    bench.hear(ExchangeSchedule(((begin, begin + HOUR),), NOW))
+    return bench.say(signal())
+
+
+def _market_inactive(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    bench.hear(MarketLifecycle(TICKER, LifecycleKind.DEACTIVATED, NOW))
+    return bench.say(signal())
+
+
+def _market_closes(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    bench.hear(MarketUpdate(market(TICKER, NOW + max(1, limits.min_time_to_close - 1)), NOW))
+    return bench.say(signal())
+
+
+def _book_in_doubt(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    bench.hear(BookInvalid((TICKER,), "drill", NOW))
+    return bench.say(signal())
+
+
+def _one_sided(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    bench.hear(BookSnapshot(TICKER, (), ((ASK, 100_000),), 2, NOW, NOW))
+    return bench.say(signal())
+
+
+def _late_feed(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    bench.hear(quote(TICKER, BID, ASK, sent=NOW - limits.max_feed_lag - SECOND))
+    return bench.say(signal())
+
+
+def _old_signal(limits: RiskLimits) -> str:
+    return Bench(limits).late(signal(), NOW + limits.max_signal_age + SECOND)
+
+
+def _price_ran_away(limits: RiskLimits) -> str:
+    return Bench(limits).say(signal(quoted=int(ASK / (1 + limits.max_slippage) * 0.9)))
+
+
+def _order_working(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    bench.say(signal("drill: first"))
+    return bench.say(signal("drill: second"))
+
+
+def _after_a_loss(limits: RiskLimits) -> str:
+    limits = replace(limits, cooldown_after_loss=max(SECOND, limits.cooldown_after_loss))
+    return Bench(limits, values={"last_loss_ts": str(NOW)}).say(signal())
+
+
+def _losing_streak(limits: RiskLimits) -> str:
+    return Bench(limits, values={"losses_in_a_row": str(limits.consecutive_losses)}).say(signal())
+
+
+def _many_trades(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    for _ in range(min(limits.max_trades_per_hour, limits.max_trades_per_day)):
+        bench.engine.control.count_trade(NOW)
+    return bench.say(signal())
+
+
+def _many_positions(limits: RiskLimits) -> str:
+    held = [Held(f"KXDRILL-26JUN16-N{n}", DOLLAR_CASH) for n in range(limits.max_open_positions)]
+    return Bench(limits, held).say(signal())
+
+
+# --- caps: what is held, by its relation to the signal's market ---------------------------------------
+
+
+def _neighbour(limits: RiskLimits) -> str:
+    """A market of another city nearby on the same day; of the same event where no city is that near."""
+    here = station_for_series(SERIES)
+    others = [station for station in STATIONS if station is not here]
+    nearest = min(others, key=lambda station: distance_km(here, station))
+    if distance_km(here, nearest) > limits.neighbour_km:
+        return _SIBLING
+    return f"{nearest.series_ticker}-26JUN16-B80.5"
+
+
+def _no_cash(limits: RiskLimits, balance: Cash) -> str:
+    return Bench(only(limits), [Held(ELSEWHERE, _MUCH, quote=(4_900, 5_100))], balance=balance).say(signal())
+
+
+def _no_cash_on_the_shard(limits: RiskLimits, elsewhere: Cash, here: Cash) -> str:
+    shards = ((0, elsewhere), (1, here))
+    bench = Bench(only(limits), balance=elsewhere + here, shards=shards)
+    bench.hear(MarketUpdate(market(TICKER, shard=1), NOW))
+    return bench.say(signal())
+
+
+GATE_DRILLS: tuple[GateDrill, ...] = (
+    _gate("trading_state", "trading_state", (), _halted),
+    _gate("strategy_switch", "strategy_off", (), _switched_off),
+    _gate(
+        "strategy_switch",
+        "strategy_off",
+        (),
+        lambda limits: Bench(replace(limits, strategies_off=frozenset({STRATEGY}))).say(signal()),
+    ),
+    _gate("clock", "clock_offset", ("max_clock_offset",), _clock_is_off),
+    _gate(
+        "clock",
+        "clock_unknown",
+        (),
+        lambda limits: Bench(replace(limits, needs_clock_offset=True), clock_known=False).say(signal()),
+    ),
+    _gate("account", "account_stale", ("max_account_age",), _late_account),
+    _gate(
+        "equity",
+        "equity_unknown",
+        (),
+        lambda limits: Bench(limits, [Held(ELSEWHERE, _MUCH, quote=None)]).say(signal()),
+    ),
+    _gate("exchange_status", "exchange_status", (), _exchange_paused),
+    _gate("exchange_status", "exchange_status", (), _shard_paused),
+    _gate(
+        "exchange_status",
+        "exchange_status_unknown",
+        (),
+        lambda limits: Bench(replace(limits, needs_exchange_status=True), status_known=False).say(signal()),
+    ),
+    _gate("pause_ahead", "pause_ahead", ("min_time_to_pause",), _pause_comes),
+    _gate("market_open", "market_closed", (), _market_inactive),
+    _gate("market_open", "closing_soon", ("min_time_to_close",), _market_closes),
+    _gate("book", "no_valid_book", (), _book_in_doubt),
+    _gate("book", "book_one_sided", (), _one_sided),
+    _gate("book", "feed_lag", ("max_feed_lag",), _late_feed),
+    _gate("signal_age", "signal_age", ("max_signal_age",), _old_signal),
+    _gate("slippage", "slippage", ("max_slippage",), _price_ran_away),
+    _gate(
+        "position_state",
+        "opposite_position",
+        (),
+        lambda limits: Bench(limits, [Held(TICKER, _MUCH, Outcome.NO, None)]).say(signal()),
+    ),
+    _gate("position_state", "order_working", (), _order_working),
+    _gate(
+        "position_state", "stopped_out", (), lambda limits: Bench(limits, exits=[stopped_out()]).say(signal())
+    ),
+    _gate("cooldown_after_loss", "cooldown_after_loss", ("cooldown_after_loss",), _after_a_loss),
+    _gate("consecutive_losses", "consecutive_losses", ("consecutive_losses",), _losing_streak),
+    _gate("trades_per_hour", "trades_per_hour", ("max_trades_per_hour",), _many_trades),
+    _gate("trades_per_day", "trades_per_day", ("max_trades_per_day",), _many_trades),
+    _gate("max_open_positions", "max_open_positions", ("max_open_positions",), _many_positions),
+    _cap(
+        "max_position",
+        lambda limits: Held(TICKER, limits.max_position, quote=None),
+        lambda limits: only(limits, "max_position"),
+    ),
+    _cap("max_event", lambda _: Held(_SIBLING, _MUCH), lambda limits: only(limits, "max_event")),
+    _cap(
+        "max_city",
+        lambda _: Held(f"{SERIES}-26JUN17-B80.5", _MUCH),
+        lambda limits: only(limits, "max_city"),
+    ),
+    _cap(
+        "max_region",
+        lambda limits: Held(_neighbour(limits), _MUCH),
+        lambda limits: only(limits, "max_region", "neighbour_km"),
+    ),
+    _cap(
+        "max_category",
+        lambda _: Held("KXHIGHLAX-26JUN18-B80.5", _MUCH),
+        lambda limits: only(limits, "max_category"),
+    ),
+    _cap("max_strategy", lambda _: Held(ELSEWHERE, _MUCH), lambda limits: only(limits, "max_strategy")),
+    _cap(
+        "correlated_group",
+        lambda _: Held(ELSEWHERE, _MUCH),
+        lambda limits: replace(only(limits), groups=(group_of(limits),)),
+    ),
+    _cap(
+        "portfolio_heat",
+        lambda _: Held(ELSEWHERE, _MUCH),
+        lambda limits: only(limits, "max_portfolio_heat"),
+    ),
+    _cap(
+        "daily_loss",
+        lambda limits: Held(ELSEWHERE, limits.max_daily_loss),
+        lambda limits: only(limits, "max_daily_loss"),
+    ),
+    GateDrill("cash", "cash", lambda limits: _no_cash(limits, 0), lambda limits: _no_cash(limits, _SMALL)),
+    GateDrill(
+        "shard_cash",
+        "shard_cash",
+        lambda limits: _no_cash_on_the_shard(limits, _SMALL, 0),
+        lambda limits: _no_cash_on_the_shard(limits, 0, _SMALL),
+    ),
+)
