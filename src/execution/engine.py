@@ -184,6 +184,8 @@ class Engine:
         """Apply one event and return what it calls for, in order."""
         self._now = max(self._now, event.ts_recv)
         out = self._apply(event)
+        if isinstance(event, Tick):
+            out += self._hold_limits()  # before anything is decided on this tick
         if isinstance(event, _STRATEGY_EVENTS):
             for strategy in self._strategies:
                 signals = strategy.on_event(self, event)
@@ -313,7 +315,7 @@ class Engine:
             ]
         if self.control.state is TradingState.RECONCILING and not open_questions:
             out += self.control.set_state(TradingState.ACTIVE, "system", "reconciled", self._now)
-            out += self.control.mark_equity(self.equity(), self._now)
+            out += self._mark()
         return out
 
     def _feed(self, event: FeedDown | FeedUp) -> list[Action]:
@@ -387,11 +389,16 @@ class Engine:
     # --- time ----------------------------------------------------------------------------------
 
     def _on_tick(self) -> list[Action]:
-        out: list[Action] = [*self.control.on_time(self._now)]
+        out: list[Action] = []
         if self.ledger.report_ts is not None:
             out += self.exit_desk.exits()
         if self._now >= self._next_report or self.ledger.overdue(self._now):
             out += self._ask("periodic")
+        return out
+
+    def _hold_limits(self) -> list[Action]:
+        """End what is over; hold the account against the loss limits once a minute."""
+        out: list[Action] = [*self.control.on_time(self._now)]
         if self._now >= self._next_mark and self.ledger.report_ts is not None:
             self._next_mark = self._now + _MARK_INTERVAL
             out += self._mark()

@@ -114,7 +114,10 @@ class EntryDesk:
                 continue
             contexts = [self._context(signal) for signal in signals if signal.event_ticker == event_ticker]
             passing = [c for c in contexts if risk.first_refusal(c, self._limits) is None]
-            targets |= event_targets(passing, self._markets, self._limits, self._host.fair_yes)
+            try:
+                targets |= event_targets(passing, self._markets, self._limits, self._host.fair_yes)
+            except Exception as error:
+                raise risk.GuardError("joint sizing", error) from error
         return targets
 
     def _enter(self, signal: Signal, target: float | None) -> Output:

@@ -83,12 +83,25 @@ def _climb(
         moved = 0.0
         for j, gain in enumerate(gains):
             base = [w - amounts[j] * g for w, g in zip(worth, gain, strict=True)]
-            best = _best_amount(p, base, gain, least[j], max(least[j], most[j]))
+            least_now = _feasible(base, gain, least[j], amounts[j])
+            best = _best_amount(p, base, gain, least_now, max(least_now, most[j]))
             moved = max(moved, abs(best - amounts[j]))
             amounts[j] = best
             worth[:] = [w + best * g for w, g in zip(base, gain, strict=True)]
         if moved <= _TOLERANCE * wealth:
             return
+
+
+def _feasible(base: Sequence[float], gain: Sequence[float], low: float, now: float) -> float:
+    """The least amount, from ``low`` on, that leaves money in every outcome; ``now`` does so.
+
+    Other legs may have grown because this one pays for their losses.
+    """
+    for w, g in zip(base, gain, strict=True):
+        if g > 0.0 and w + low * g <= 0.0:
+            least = -w / g
+            low = max(low, least + 1e-9 * (now - least))
+    return low
 
 
 def _best_amount(

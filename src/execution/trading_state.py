@@ -45,7 +45,7 @@ class TradingControl:
         self.losses_in_a_row = 0
         self.last_loss_ts: Nanos | None = None
         self.strategies_off: dict[str, str] = {}
-        self._reductions: dict[str, Reduction] = {}
+        self.reductions: dict[str, Reduction] = {}
         self._soft_days: dict[str, str] = {}
         self._trades: deque[Nanos] = deque()
 
@@ -55,7 +55,7 @@ class TradingControl:
         self.last_loss_ts = int(values["last_loss_ts"]) if "last_loss_ts" in values else None
         self.equity.restore(values)
         for who, why, until in json.loads(values.get(_REDUCTIONS, "[]")):
-            self._reductions[who] = Reduction(who, why, until)
+            self.reductions[who] = Reduction(who, why, until)
         for key, value in values.items():
             if key.startswith(_OFF) and value:
                 self.strategies_off[key.removeprefix(_OFF)] = value
@@ -76,7 +76,7 @@ class TradingControl:
             return self._reduce(who, why, ts, until)
         if self.state is TradingState.HALTED:
             return []
-        lasting = any(each.until is None or each.until > ts for each in self._reductions.values())
+        lasting = any(each.until is None or each.until > ts for each in self.reductions.values())
         if state is TradingState.ACTIVE and lasting:
             return self._show_reduction(ts)
         return [] if (state, why) == (self.state, self.why) else self._enter(state, who, why, ts, until)
@@ -104,10 +104,10 @@ class TradingControl:
 
     def on_time(self, ts: Nanos) -> Output:
         """Causes of REDUCING end when their time is over."""
-        ended = [each for each in self._reductions.values() if each.until is not None and ts >= each.until]
+        ended = [each for each in self.reductions.values() if each.until is not None and ts >= each.until]
         if not ended:
             return []
-        left = {who: each for who, each in self._reductions.items() if each not in ended}
+        left = {who: each for who, each in self.reductions.items() if each not in ended}
         out = self._keep_reductions(left, ts)
         if any(each.who == _BREAKER for each in ended):
             out += self._forget_losses(ts)
@@ -203,10 +203,10 @@ class TradingControl:
 
     def _reduce(self, who: str, why: str, ts: Nanos, until: Nanos | None) -> Output:
         """Add a cause of REDUCING; while halted it only waits for the halt to be cleared."""
-        known = self._reductions.get(who)
+        known = self.reductions.get(who)
         if known is not None and (known.why, known.until) == (why, until):
             return self._show_reduction(ts)
-        out = self._keep_reductions({**self._reductions, who: Reduction(who, why, until)}, ts)
+        out = self._keep_reductions({**self.reductions, who: Reduction(who, why, until)}, ts)
         if known is None and self.state is TradingState.REDUCING:
             text = f"REDUCING also by {who}: {why}"
             out.append(Alert(Severity.WARNING, f"state:{TradingState.REDUCING.value}", text, ts))
@@ -216,7 +216,7 @@ class TradingControl:
         """REDUCING is shown with the cause that lasts longest."""
         if self.state is TradingState.HALTED:
             return []
-        lead = max(self._reductions.values(), key=lambda each: (each.until is None, each.until or 0))
+        lead = max(self.reductions.values(), key=lambda each: (each.until is None, each.until or 0))
         if (self.state, self.who, self.why) == (TradingState.REDUCING, lead.who, lead.why):
             return []
         first = self.state is not TradingState.REDUCING
@@ -227,9 +227,9 @@ class TradingControl:
         return self._enter(TradingState.ACTIVE, "system", why, ts, None)
 
     def _keep_reductions(self, reductions: dict[str, Reduction], ts: Nanos) -> Output:
-        if reductions == self._reductions:
+        if reductions == self.reductions:
             return []
-        self._reductions = reductions
+        self.reductions = reductions
         return [ControlValue(_REDUCTIONS, json.dumps([astuple(each) for each in reductions.values()]), ts)]
 
     def _forget_losses(self, ts: Nanos) -> Output:

@@ -16,7 +16,9 @@ from tests.simulation.crash_store import Committed
 from tests.simulation.process import Process
 from tests.simulation.sim_venue import SimVenue
 
-_STOPPED_BY = frozenset({"daily_loss", "circuit_breaker"})
+_STOPPED_BY = frozenset(
+    {"daily_loss", "loss_24h", "drawdown", "soft_daily_loss", "soft_loss_24h", "circuit_breaker"}
+)
 
 
 def differences(process: Process, venue: SimVenue) -> list[str]:

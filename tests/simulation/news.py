@@ -11,7 +11,8 @@ from src.core.ports import Clock, MarketView
 from src.core.sides import Outcome
 from src.core.signal import Signal, make_signal_id
 from src.core.units import SECOND, Nanos
-from tests.simulation.sim_venue import EVENT, SERIES
+from tests.simulation.plan import SERIES
+from tests.simulation.sim_venue import EVENT
 from tests.simulation.stage import Stage
 
 NAME = "scripted"

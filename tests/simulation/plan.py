@@ -7,10 +7,12 @@ faults occurs somewhere and no fault hides another everywhere.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from src.core.units import DOLLAR_CASH, MINUTE, SECOND, Cash, Nanos
-from src.execution.limits import RiskLimits
+from src.execution.limits import CorrelatedGroup, RiskLimits
+
+SERIES = "KXHIGHNY"
 
 CRASH_POINTS = (
     "intent: before commit",
@@ -72,6 +74,8 @@ class Plan:
     clock_offset: Nanos
     flatten: bool
     store_away_every: float
+    exclusive: bool = False
+    category: str = ""
 
 
 def draw(seed: int) -> Plan:
@@ -100,7 +104,7 @@ def draw(seed: int) -> Plan:
         max_slippage=0.05,
     )
     low = rng.choice([0.005, 0.05, 0.3])
-    return Plan(
+    plan = Plan(
         seed=seed,
         duration=rng.uniform(60, 150),
         markets=rng.choice([1, 2, 3]),
@@ -145,3 +149,30 @@ def draw(seed: int) -> Plan:
         flatten=rng.random() < 0.6,
         store_away_every=every(20, 60, 0.35),
     )
+    return _concentrated(plan)
+
+
+def _concentrated(plan: Plan) -> Plan:
+    """Limits on concentration and on losses over time, from dice of their own.
+
+    All markets of a world are one event of one city, so that each cap is the tightest in some worlds.
+    """
+    rng = random.Random(f"concentration:{plan.seed}")
+
+    def share(*tight: float) -> float:
+        return rng.choice([1.0, 1.0, *tight])
+
+    limits = replace(
+        plan.limits,
+        max_event=share(0.03, 0.08),
+        max_city=share(0.04, 0.09),
+        max_region=share(0.04, 0.09),
+        max_category=share(0.05, 0.1),
+        max_strategy=share(0.05, 0.1),
+        groups=(CorrelatedGroup("simulated", frozenset({SERIES}), share(0.04, 0.09)),),
+        soft_loss=rng.choice([0.3, 0.6, 1.0]),
+        max_loss_24h=rng.choice([0.01, 0.04, 0.5]),
+        max_drawdown=rng.choice([0.015, 0.05, 0.5]),
+    )
+    exclusive = plan.markets == 3 and rng.random() < 0.5
+    return replace(plan, limits=limits, exclusive=exclusive, category=rng.choice(["", "Simulated"]))

@@ -13,7 +13,7 @@ from src.simulator.records import NewOrder
 from src.simulator.refusals import OrderRefused
 from src.simulator.world import CrowdQuote, CrowdTake, Determine
 from tests.simulation.faulty_feed import Wire
-from tests.simulation.news import NewsDesk
+from tests.simulation.news import NAME, NewsDesk
 from tests.simulation.process import Process
 from tests.simulation.sim_venue import KEY, SimVenue
 from tests.simulation.stage import Stage
@@ -27,6 +27,8 @@ _COMMANDS = (
     CommandKind.PAUSE,
     CommandKind.RESUME,
     CommandKind.FLATTEN,
+    CommandKind.STRATEGY_OFF,
+    CommandKind.STRATEGY_ON,
 )
 
 
@@ -182,7 +184,7 @@ class Script:
         if process is not None and process.alive and process.started:
             kind = self._stage.dice("command").choice(_COMMANDS)
             self._stage.trace(f"owner: {kind.value}")
-            process.daemon.inject(Command(kind, "owner", "drill", process.clock.now()))
+            process.daemon.inject(Command(kind, "owner", "drill", process.clock.now(), NAME))
 
     def _crash(self) -> None:
         process = self._process()

@@ -18,12 +18,17 @@ from src.simulator.outputs import FillMade, OrderChange, Output, PositionChange
 from src.simulator.paper_records import fill_event, order_update, settlement_event
 from src.simulator.records import NewOrder, VenueOrder, order_from
 from src.simulator.world import ListEvent
+from tests.simulation.plan import SERIES
 from tests.simulation.stage import START, Stage
 
 T = TypeVar("T")
 KEY = "account"
-SERIES = "KXSIM"
 EVENT = f"{SERIES}-26NOV23"
+_LADDER = [
+    Strike(StrikeKind.LESS, None, 50),
+    Strike(StrikeKind.BETWEEN, 50, 51),
+    Strike(StrikeKind.GREATER, 51, None),
+]
 
 
 class SimVenue:
@@ -35,7 +40,18 @@ class SimVenue:
         self.account = self.exchange.add_account(KEY, stage.plan.balance)
         self.deposits: list[tuple[Nanos, Cash]] = []
         self.tickers = [f"{EVENT}-B{50 + 2 * n}.5" for n in range(stage.plan.markets)]
-        self.markets = tuple(_market(ticker) for ticker in self.tickers)
+        strikes = (
+            _LADDER if stage.plan.exclusive else [Strike(StrikeKind.BETWEEN, 50, 51)] * len(self.tickers)
+        )
+        self.markets = tuple(
+            replace(
+                _market(ticker),
+                strike=strike,
+                mutually_exclusive=stage.plan.exclusive,
+                category=stage.plan.category,
+            )
+            for ticker, strike in zip(self.tickers, strikes, strict=True)
+        )
         self.after: list[Callable[[], None]] = []
         self.arrived: list[VenueOrder] = []
         self._orders: dict[str, list[tuple[Nanos, OrderUpdate]]] = {}
@@ -138,7 +154,6 @@ def _market(ticker: str) -> Market:
         close_time=START + 40 * MINUTE,
         grid=LINEAR_CENT,
         fees=FeeSchedule(),
-        strike=Strike(StrikeKind.BETWEEN, 50, 51),
         settlement_timer_seconds=5,
     )
 

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from src.core.actions import (
+    AccountMarked,
     AuditRecord,
     CancelOrder,
+    ControlValue,
     OrderChanged,
     OrderStatus,
     StateChanged,
@@ -38,8 +40,10 @@ from src.execution.orders import worst_case_cost
 from src.execution.risk import Approved
 from tests.simulation.crash_store import Committed
 from tests.simulation.faulty_feed import Wire
+from tests.simulation.news import NAME
 from tests.simulation.sim_venue import SimVenue
 from tests.simulation.stage import Stage
+from tests.simulation.watch_limits import Concentration, Losses
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -61,7 +65,10 @@ class Watch:
         self.halted = False
         self.foreign = False
         self._by_signal: dict[tuple[str, int], str] = {}
-        self._heat: dict[str, Cash] = {}
+        self._concentration = Concentration(stage, venue)
+        self._losses = Losses(stage)
+        self.switched_off = False
+        self.paused = False
         self._open: set[str] = set()
         self._venue_ids: dict[str, str] = {}
         self._unknown: set[str] = set()
@@ -113,6 +120,11 @@ class Watch:
                 stage.violated(f"I5: entry {cid} leaves while {state.value} ({process.engine.control.why})")
             if self.halted:
                 stage.violated(f"I5: entry {cid} leaves after a halt nobody cleared")
+            if self.switched_off:
+                stage.violated(f"I5: entry {cid} leaves although its strategy is switched off")
+            if self.paused:
+                stage.violated(f"I5: entry {cid} leaves after a pause nobody lifted")
+            self._losses.entry_leaves(cid, process.engine.ledger.external_cash)
         elif not intent.reduce_only:
             stage.violated(f"I5: exit {cid} may open a position")
         self.sent[cid] = intent
@@ -135,6 +147,8 @@ class Watch:
                     self.stage.saw(f"state {action.state.value} by {action.who}")
                     if action.who == "reconcile":
                         self.stage.violated(f"halted by a mismatch that is none: {action.why}")
+                case AccountMarked():
+                    self._losses.marked(action, process.engine.ledger.external_cash)
                 case CancelOrder():
                     self.stage.trace(f"cancels {action.client_order_id[:8]}")
                 case OrderChanged():
@@ -146,8 +160,14 @@ class Watch:
     def stored(self, process: Process, records: Sequence[AuditRecord]) -> None:
         """Records were committed: a committed halt binds all later processes."""
         for record in records:
+            control = process.engine.control
             if isinstance(record, StateChanged) and record.state is TradingState.HALTED:
-                self.halted = process.engine.control.state is TradingState.HALTED
+                self.halted = control.state is TradingState.HALTED
+            if isinstance(record, ControlValue) and record.key == f"strategy_off:{NAME}":
+                self.switched_off = NAME in control.strategies_off
+            if isinstance(record, ControlValue) and record.key == "reductions":
+                self.paused = "owner" in control.reductions
+            self._losses.stored(record)
         if len(records) > 1:
             self.stage.trace(f"commits {len(records)} records")
 
@@ -197,26 +217,17 @@ class Watch:
         """I3: what the venue holds for us and what may still trade stays within the limits."""
         if self.foreign:
             return  # the owner's own trades are not ours to limit
-        limits = self.stage.plan.limits
-        by_ticker: dict[str, Cash] = {}
-        for ticker, held in self.venue.account.positions.items():
-            by_ticker[ticker] = held.cost
         by_client = {cid: order_id for order_id, cid in self._venue_ids.items()}
+        working: list[tuple[OrderIntent, Cash]] = []
         for cid, other in self.sent.items():
             count = 0
             if cid in self.on_way or cid == intent.client_order_id:
                 count = other.count
             elif cid in by_client:
                 count = self.venue.account.orders[by_client[cid]].remaining
-            by_ticker[other.ticker] = by_ticker.get(other.ticker, 0) + worst_case_cost(other, count, _FEES)
-        here, total = by_ticker[intent.ticker], sum(by_ticker.values())
-        if here > limits.max_position:
-            self.stage.violated(f"I3: {here} at risk in {intent.ticker}, limit {limits.max_position}")
-        heat = self._heat.get(intent.client_order_id)
-        if heat is not None and total > heat:
-            self.stage.violated(f"I3: {total} at risk, heat limit {heat}")
-        if total > limits.max_daily_loss:
-            self.stage.violated(f"I3: {total} at risk, daily loss limit {limits.max_daily_loss}")
+            if cost := worst_case_cost(other, count, _FEES):
+                working.append((other, cost))
+        self._concentration.entry_leaves(intent, working)
 
     def _approved(self, process: Process, intent: OrderIntent) -> None:
         stage, engine = self.stage, process.engine
@@ -229,11 +240,11 @@ class Watch:
         if touch is not None and touch != (intent.ticker, (book.best_bid, book.best_ask)):
             stage.violated(f"I4: {name} sees {book.best_bid}/{book.best_ask}, frame {book.seq} said {touch}")
         if intent.purpose is Purpose.ENTRY:
-            heat = int(stage.plan.limits.max_portfolio_heat * max(0, engine.equity()))
-            self._heat[intent.client_order_id] = heat
+            self._concentration.approved(intent, max(0, engine.equity()))
             if engine.control.state is not TradingState.ACTIVE:
                 stage.violated(f"I5: {name} is approved while {engine.control.state.value}")
             return
+        self._concentration.exits += 1
         stage.saw(f"exit {intent.strategy.partition(':')[2]}")
         if engine.control.state is TradingState.HALTED:
             stage.saw("exit while halted")
@@ -256,7 +267,12 @@ class Watch:
                     process.doubted.pop(ticker, None)
             case Command(kind=CommandKind.CLEAR_HALT) if before is TradingState.HALTED:
                 self.halted = False
+                self._losses.forgiven()
                 self.stage.saw("halt cleared")
+            case Command(kind=CommandKind.RESUME) if before is not TradingState.HALTED:
+                self.paused = False
+            case Command(kind=CommandKind.STRATEGY_ON):
+                self.switched_off = False
             case Fill():
                 self._fill(process, event)
             case OrderAccepted() | OrderUnknown():

@@ -13,7 +13,7 @@ from src.core.sides import Outcome
 from tests.simulation import compare
 from tests.simulation.crash_store import Committed
 from tests.simulation.faulty_feed import Wire
-from tests.simulation.news import NewsDesk
+from tests.simulation.news import NAME, NewsDesk
 from tests.simulation.plan import Plan, draw
 from tests.simulation.process import Process
 from tests.simulation.script import Script
@@ -22,8 +22,9 @@ from tests.simulation.stage import Stage
 from tests.simulation.virtual_loop import StuckError, VirtualLoop
 from tests.simulation.watch import Watch
 
-# Two reports at the usual interval, the grace, and the wait for what is still on its way.
-CONVERGES_WITHIN = 150.0
+# Two reports at the usual interval after the last fill, which may be a time-out's exit well after the healing,
+# the grace, and the wait for what is still on its way.
+CONVERGES_WITHIN = 200.0
 LEAVES_WITHIN = 60.0
 
 
@@ -160,7 +161,7 @@ class World:
 
     async def _converge(self) -> None:
         """I2: within bounded time the ledger is the venue's, and the state is as it should be."""
-        for kind in (CommandKind.CLEAR_HALT, CommandKind.RESUME):
+        for kind in (CommandKind.CLEAR_HALT, CommandKind.RESUME, CommandKind.STRATEGY_ON):
             await self._wait(12.0, lambda: self.process is not None and self.process.is_ready)
             self._command(kind)
         lines: list[str] = ["never compared"]
@@ -208,7 +209,7 @@ class World:
     def _command(self, kind: CommandKind) -> None:
         process = self.process
         if process is not None and process.alive:
-            process.daemon.inject(Command(kind, "owner", "the world heals", process.clock.now()))
+            process.daemon.inject(Command(kind, "owner", "the world heals", process.clock.now(), NAME))
 
 
 async def _swallow(task: asyncio.Task[None]) -> None:
