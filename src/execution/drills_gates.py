@@ -62,13 +62,13 @@ class GateDrill:
 def _cap(
     control: str, held: Callable[[RiskLimits], Held], prepare: Callable[[RiskLimits], RiskLimits]
 ) -> GateDrill:
-    """A cap that what is held already uses up; with a dollar held instead there is room."""
+    """A cap that what is held already uses up; with one contract held instead there is room."""
 
     def play(limits: RiskLimits) -> str:
         return Bench(prepare(limits), [held(limits)], balance=_SMALL).say(signal())
 
     def clean(limits: RiskLimits) -> str:
-        little = replace(held(limits), cost=DOLLAR_CASH)
+        little = replace(held(limits), cost=1)  # one contract
         return Bench(prepare(limits), [little], balance=1_000 * _SMALL).say(signal())
 
     return GateDrill(control, control, play, clean)

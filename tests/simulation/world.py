@@ -22,7 +22,7 @@ from tests.simulation.stage import Stage
 from tests.simulation.virtual_loop import StuckError, VirtualLoop
 from tests.simulation.watch import Watch
 
-# Two reports at the usual interval after the last fill, which may be a time-out's exit well after the healing,
+# Two reports at the usual interval after the last fill (a time-out may exit long after the healing),
 # the grace, and the wait for what is still on its way.
 CONVERGES_WITHIN = 200.0
 LEAVES_WITHIN = 60.0
