@@ -98,7 +98,8 @@ def size(c: RiskContext, limits: RiskLimits, target: float | None = None) -> Siz
     sized = _sized(c, limits, c.market, offers, rooms[tightest], target)
     if sized.count <= 0:
         return result(
-            f"size_{sized.reason}",
+            # Less than one contract of room is the cap's refusal, too.
+            tightest if sized.reason == "no_room" else f"size_{sized.reason}",
             False,
             edge=sized.edge,
             best_offer=offers[0][0] / 10_000,
