@@ -202,7 +202,7 @@ class Engine:
     @property
     def equity_known(self) -> bool:
         """Whether every position that trades has been valued from a book."""
-        return self._valuation.is_known
+        return self._valuation.is_known(self._now)
 
     def guard_failed(self, error: GuardError) -> list[Action]:
         """A guard that raises has not let anything pass: halt, and a person looks at it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from src.core.actions import AccountMarked
-from src.core.market import MarketStatus
 from src.core.units import Cash, Count, Nanos
 from src.execution.exits import liquidation_value
 from src.execution.ledger import Ledger
@@ -27,13 +26,18 @@ class Valuation:
         """Cash plus liquidation value."""
         return self._ledger.portfolio.cash + self.liquidation()
 
-    @property
-    def is_known(self) -> bool:
-        """Whether every open position of an open market has been valued from a book at least once."""
-        return all(
-            self._markets.book(ticker) is not None or ticker in self._last or not self._trades(ticker)
-            for ticker in self._tickers()
-        )
+    def is_known(self, now: Nanos) -> bool:
+        """Whether every position in a market that is open has been valued from a book at least once.
+
+        A market that nobody described (the owner's own, in a series that is not watched) never gets a book:
+        such a position is carried at cost.
+        """
+        for ticker in self._tickers():
+            market = self._markets.market(ticker)
+            waits = market is not None and market.is_open(now)
+            if waits and ticker not in self._last and self._markets.book(ticker) is None:
+                return False
+        return True
 
     def mark(self, control: TradingControl, now: Nanos) -> AccountMarked:
         """The account as a record."""
@@ -50,10 +54,6 @@ class Valuation:
 
     def _tickers(self) -> tuple[str, ...]:
         return tuple(position.ticker for position in self._ledger.portfolio.open_positions())
-
-    def _trades(self, ticker: str) -> bool:
-        market = self._markets.market(ticker)
-        return market is None or market.status in {MarketStatus.ACTIVE, MarketStatus.INITIALIZED}
 
     def _value(self, ticker: str) -> Cash:
         position, book = self._ledger.portfolio.get(ticker), self._markets.book(ticker)

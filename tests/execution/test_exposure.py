@@ -261,3 +261,25 @@ def test_an_order_of_a_strategy_switched_off_since_its_approval_does_not_leave()
     assert engine.withdrawn(order) == ""
     engine.handle(Command(CommandKind.STRATEGY_OFF, "owner", "odd", b.NOW, "scripted"))
     assert "strategy off" in engine.withdrawn(order)
+
+
+@pytest.mark.parametrize(
+    ("described", "closed", "gate"),
+    [(True, False, "equity_unknown"), (True, True, "approved"), (False, False, "approved")],
+    ids=["open and never valued", "closed, waits for its settlement", "of a series nobody watches"],
+)
+def test_what_trades_and_was_never_valued_makes_the_equity_unknown(
+    described: bool, closed: bool, gate: str
+) -> None:
+    """A book that is still to come refuses; one that will never come must not stop trading for good."""
+    engine, strategy = b.engine(FREE)
+    engine.start(b.StoredState(), b.NOW)
+    engine.handle(b.FeedUp("market", b.NOW))
+    held = b.VenuePosition(FAR_CITY, 500, 2 * DOLLAR_CASH, 0, 0)
+    engine.handle(b.report(positions=[held]))
+    if described:
+        close_time = b.NOW - MINUTE if closed else b.NOW + HOUR
+        engine.handle(MarketUpdate(b.market(FAR_CITY, close_time), b.NOW))
+    engine.handle(MarketUpdate(b.market(), b.NOW))
+    engine.handle(b.snapshot(5_000, 5_200))
+    assert gate_of(engine, strategy) == gate

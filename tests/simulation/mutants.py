@@ -323,15 +323,15 @@ def _loss_24h_forgotten() -> list[Patch]:
     return _levels_forgotten_on_restart("equity_by_hour")
 
 
-def _soft_level_lifts_a_halt() -> list[Patch]:
-    original = TradingControl._reduce
+def _reducing_lifts_a_halt() -> list[Patch]:
+    original = TradingControl._show_reduction
 
-    def reduce(self: TradingControl, who: str, why: str, ts: Nanos, until: Nanos | None) -> Any:
-        if who.startswith("soft_") and self.state is TradingState.HALTED:
+    def show(self: TradingControl, ts: Nanos) -> Any:
+        if self.state is TradingState.HALTED:
             self.state = TradingState.RECONCILING
-        return original(self, who, why, ts, until)
+        return original(self, ts)
 
-    return [(TradingControl, "_reduce", reduce)]
+    return [(TradingControl, "_show_reduction", show)]
 
 
 def _switch_forgotten_on_restart() -> list[Patch]:
@@ -389,7 +389,7 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "orders on their way offset losses": _orders_offset_losses,
     "the drawdown is forgotten on restart": _drawdown_forgotten,
     "the 24-hour loss is forgotten on restart": _loss_24h_forgotten,
-    "the soft level lifts a halt": _soft_level_lifts_a_halt,
+    "a soft level or a pause lifts a halt": _reducing_lifts_a_halt,
     "a strategy switched off is on after a restart": _switch_forgotten_on_restart,
     "one cause that ends lifts all of REDUCING": _one_cause_lifts_all,
 }
