@@ -323,17 +323,6 @@ def _loss_24h_forgotten() -> list[Patch]:
     return _levels_forgotten_on_restart("equity_by_hour")
 
 
-def _reducing_lifts_a_halt() -> list[Patch]:
-    original = TradingControl._show_reduction
-
-    def show(self: TradingControl, ts: Nanos) -> Any:
-        if self.state is TradingState.HALTED:
-            self.state = TradingState.RECONCILING
-        return original(self, ts)
-
-    return [(TradingControl, "_show_reduction", show)]
-
-
 def _switch_forgotten_on_restart() -> list[Patch]:
     original = TradingControl.restore
 
@@ -342,17 +331,6 @@ def _switch_forgotten_on_restart() -> list[Patch]:
         self.strategies_off.clear()
 
     return [(TradingControl, "restore", restore)]
-
-
-def _one_cause_lifts_all() -> list[Patch]:
-    original = TradingControl.set_state
-
-    def set_state(self: TradingControl, state: TradingState, *rest: Any) -> Any:
-        if state is TradingState.ACTIVE:
-            self.reductions = {}
-        return original(self, state, *rest)
-
-    return [(TradingControl, "set_state", set_state)]
 
 
 MUTANTS: dict[str, Callable[[], list[Patch]]] = {
@@ -389,9 +367,7 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "orders on their way offset losses": _orders_offset_losses,
     "the drawdown is forgotten on restart": _drawdown_forgotten,
     "the 24-hour loss is forgotten on restart": _loss_24h_forgotten,
-    "a soft level or a pause lifts a halt": _reducing_lifts_a_halt,
     "a strategy switched off is on after a restart": _switch_forgotten_on_restart,
-    "one cause that ends lifts all of REDUCING": _one_cause_lifts_all,
 }
 
 
