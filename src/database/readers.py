@@ -130,7 +130,7 @@ async def read_status(engine: AsyncEngine) -> dict[str, Any]:
         "strategies_off": {
             key.removeprefix(_STRATEGY_OFF): value
             for key, value in values.items()
-            if key.startswith(_STRATEGY_OFF)
+            if key.startswith(_STRATEGY_OFF) and value  # empty: switched on again
         },
         "flattening": values.get("flatten") == "on",
         "tie_out": dict(tie_out) if tie_out else None,

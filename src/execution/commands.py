@@ -22,7 +22,7 @@ def refusal(command: Command, control: TradingControl, strategies: Collection[st
             return f"trading is stopped altogether already ({standing})"
         case CommandKind.RESUME if state is TradingState.HALTED:
             return f"a halt is not resumed but cleared, with clear-halt ({standing})"
-        case CommandKind.RESUME if state is not TradingState.REDUCING:
+        case CommandKind.RESUME if state is not TradingState.REDUCING and not control.reductions:
             return f"nothing is paused; the state is {state.value.upper()}"
         case CommandKind.STRATEGY_OFF | CommandKind.STRATEGY_ON if command.target not in strategies:
             known = ", ".join(sorted(strategies)) or "none"

@@ -384,7 +384,6 @@ class Engine:
                 # What was left must not be bought again on the next signal.
                 out = [*control.set_state(TradingState.REDUCING, who, f"flatten: {why}", self._now)]
                 return [*out, *self.exit_desk.flatten_all(self._now), *self._cancel_all()]
-        return []
 
     # --- time ----------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from src.core.units import format_cash
 from src.database.errors import DatabaseUnavailable
 from src.database.ledger import Ledger
 from src.database.tie_out import TieOut, tie_out
-from src.execution.trading_state import trading_day
+from src.execution.equity_history import trading_day
 from src.runtime.assemble import ledger_schema, open_database
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode, resolve_mode
