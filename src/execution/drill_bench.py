@@ -74,6 +74,7 @@ WIDE_OPEN = RiskLimits(
     max_feed_lag=10_000 * DAY,
     max_account_age=10_000 * DAY,
     max_clock_offset=DAY,
+    halt_clock_offset=10_000 * DAY,
     min_time_to_close=0,
     min_time_to_pause=0,
 )

@@ -20,6 +20,7 @@ from src.core.events import (
     LifecycleKind,
     MarketLifecycle,
     MarketUpdate,
+    StoreHealth,
 )
 from src.core.sides import Outcome
 from src.core.stations import STATIONS, distance_km, station_for_series
@@ -99,6 +100,12 @@ def _switched_off(limits: RiskLimits) -> str:
 def _clock_is_off(limits: RiskLimits) -> str:
     bench = Bench(limits)
     bench.hear(ClockOffset(-limits.max_clock_offset - 1, NOW))
+    return bench.say(signal())
+
+
+def _store_is_down(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    bench.hear(StoreHealth("drill", NOW))
     return bench.say(signal())
 
 
@@ -224,6 +231,7 @@ GATE_DRILLS: tuple[GateDrill, ...] = (
         (),
         lambda limits: Bench(replace(limits, strategies_off=frozenset({STRATEGY}))).say(signal()),
     ),
+    _gate("store", "store_down", (), _store_is_down),
     _gate("clock", "clock_offset", ("max_clock_offset",), _clock_is_off),
     _gate(
         "clock",
