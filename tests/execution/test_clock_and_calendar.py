@@ -11,8 +11,9 @@ import tests.execution.builders as b
 from src.core.actions import ControlValue, Refused, TradingState
 from src.core.events import ClockOffset, StoreHealth, Tick
 from src.core.units import DOLLAR_CASH, HOUR, SECOND, Nanos
+from src.execution.equity_history import next_trading_day, trading_day
 from src.execution.limits import RiskLimits
-from src.execution.trading_state import TradingControl, next_trading_day, trading_day
+from src.execution.trading_state import TradingControl
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -88,5 +89,5 @@ def test_a_daily_loss_before_midnight_still_halts_after_it(day: str) -> None:
     control.mark_equity(89 * DOLLAR_CASH, midnight - SECOND)
     assert control.state is TradingState.HALTED
     control.mark_equity(89 * DOLLAR_CASH, midnight)
-    assert control.day_pnl == 0
+    assert control.equity.day_pnl == 0
     assert control.state is TradingState.HALTED

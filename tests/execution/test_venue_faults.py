@@ -157,7 +157,7 @@ def test_a_daily_loss_that_comes_and_goes_halts_once() -> None:
     """Flapping about the limit twenty times: one halt, one alert, and only a person ends it."""
     limits = RiskLimits(min_edge=0.02, max_daily_loss=10 * DOLLAR_CASH)
     engine, _ = b.ready(limits)
-    start = engine.control.day_start_equity
+    start = engine.control.equity.day_start
     out: list[object] = []
     for number in range(20):
         swing = -11 if number % 2 == 0 else 5
