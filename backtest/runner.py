@@ -19,6 +19,7 @@ from backtest.trades import OrderTally, Said, Trade, TradeBook
 from backtest.venue_link import KEY, VenueLink
 from src.core.actions import (
     Alert,
+    AmendOrder,
     CancelOrder,
     FillApplied,
     RequestReport,
@@ -33,7 +34,7 @@ from src.core.market import MarketStatus
 from src.core.ports import Strategy
 from src.core.units import DOLLAR_CASH, DOLLAR_PRICE, HOUR, MINUTE, SECOND, Cash, Count, Nanos
 from src.execution.engine import Engine
-from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
+from src.execution.limits import EntryPolicy, ExitPolicy, ReconcilePolicy, RiskLimits
 from src.execution.risk import Approved
 from src.monitoring.decision_log import DecisionLog, sha256_of
 from src.simulator.exchange import Exchange
@@ -64,6 +65,7 @@ class Plan:
     seed: int = 0
     markouts: bool = True
     queue_share: float | None = None
+    entries: EntryPolicy = field(default_factory=EntryPolicy)
 
 
 @dataclass(slots=True)
@@ -127,7 +129,8 @@ class _Run:
         self._agenda = Agenda()
         self._link = VenueLink(self._exchange, self._agenda, plan.latency)
         limits = replace(plan.limits, max_account_age=4 * POLICY.interval)
-        self._engine = Engine([plan.strategy], limits, POLICY, {plan.strategy.name: plan.exits})
+        name = plan.strategy.name
+        self._engine = Engine([plan.strategy], limits, POLICY, {name: plan.exits}, {name: plan.entries})
         self._book = TradeBook()
         self._lines: list[tuple[Nanos, str]] = []
         self._log = DecisionLog(lambda ts, line: self._lines.append((ts, line)))
@@ -200,6 +203,8 @@ class _Run:
                     self._link.submit(action, now)
                 case CancelOrder():
                     self._link.cancel(action, now)
+                case AmendOrder():
+                    self._link.amend(action, now)
                 case RequestReport():
                     self._link.report(action, now)
                 case RequestSnapshot():

@@ -14,6 +14,7 @@ from backtest.trades import TradeBook
 from src.core.actions import (
     AccountMarked,
     Alert,
+    AmendOrder,
     CancelOrder,
     FillApplied,
     LedgerOpened,
@@ -127,7 +128,7 @@ class _Replay:
                     log.approved(action, engine.now)
                 case Alert():
                     self.alerts[action.key.partition(":")[0]] += 1
-                case CancelOrder() | RequestReport() | RequestSnapshot():
+                case AmendOrder() | CancelOrder() | RequestReport() | RequestSnapshot():
                     pass  # the answers are on the tape
                 case _:
                     if isinstance(action, LedgerOpened):

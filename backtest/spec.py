@@ -18,9 +18,11 @@ from backtest.runner import Plan
 from backtest.strategies import make_strategy
 from src.core.errors import ConfigError
 from src.core.units import DOLLAR_CASH, MINUTE, Cash, Nanos, Price
-from src.execution.limits import RiskLimits
+from src.edge_detection.weather_model import WeatherModel
+from src.execution.limits import EntryPolicy, RiskLimits
 from src.runtime.assemble import risk_limits
 from src.runtime.settings import Settings
+from src.runtime.strategies import entry_policy
 from src.simulator.generated import GeneratedWorld
 from src.simulator.recorded import RecordedWorld
 from src.simulator.recorded_tables import RecordedTables
@@ -104,6 +106,7 @@ def make_plan(spec: Spec, world: World | None = None) -> Plan:
         strategy=strategy,
         limits=_scaled(risk_limits(spec.settings), spec.size_scale),
         exits=exits,
+        entries=entry_policy(spec.settings) if isinstance(strategy, WeatherModel) else EntryPolicy(),
         latency=latency,
         balance=spec.balance,
         tick=spec.tick,

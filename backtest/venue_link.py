@@ -12,9 +12,10 @@ from functools import partial
 from operator import itemgetter
 
 from backtest.clockwork import CALL, DELIVERY, Agenda, Latency
-from src.core.actions import CancelOrder, RequestReport, RequestSnapshot
+from src.core.actions import AmendOrder, CancelOrder, RequestReport, RequestSnapshot
 from src.core.events import (
     AccountReport,
+    AmendAnswered,
     BookDelta,
     BookSnapshot,
     CancelAnswered,
@@ -31,6 +32,7 @@ from src.core.ports import ApprovedOrder
 from src.core.sides import BookSide
 from src.core.units import Nanos
 from src.simulator.exchange import Exchange
+from src.simulator.order_changes import amendment
 from src.simulator.outputs import (
     BookChange,
     FillMade,
@@ -72,6 +74,10 @@ class VenueLink:
         """Send a cancel."""
         self._agenda.add(now + self._latency.order, CALL, partial(self._cancel, call))
 
+    def amend(self, call: AmendOrder, now: Nanos) -> None:
+        """Send a change of a resting order."""
+        self._agenda.add(now + self._latency.order, CALL, partial(self._amend, call))
+
     def report(self, request: RequestReport, now: Nanos) -> None:
         """Ask for the account's records."""
         self._agenda.add(now + self._latency.order, CALL, partial(self._report, request.since))
@@ -97,12 +103,30 @@ class VenueLink:
     def _cancel(self, call: CancelOrder) -> None:
         due = self._exchange.now + self._latency.answer
         try:
-            self._exchange.cancel(KEY, call.order_id, call.ticker, call.exchange_index)
+            _, taken_out = self._exchange.cancel(KEY, call.order_id, call.ticker, call.exchange_index)
         except OrderRefused as refused:
             outcome = "not_found" if refused.code == "not_found" else "failed"
             self._answer(CancelAnswered(call.client_order_id, outcome, str(refused), due))
             return
-        self._answer(CancelAnswered(call.client_order_id, "canceled", "", due))
+        self._answer(CancelAnswered(call.client_order_id, "canceled", "", due, taken_out))
+
+    def _amend(self, call: AmendOrder) -> None:
+        now = self._exchange.now
+        outcome, detail = "amended", ""
+        try:
+            self._exchange.amend(KEY, amendment(call))
+        except OrderRefused as refused:
+            outcome, detail = "failed", str(refused)
+        answer = AmendAnswered(
+            call.client_order_id,
+            outcome,
+            call.count,
+            call.expiration_ts,
+            detail,
+            now,
+            now + self._latency.answer,
+        )
+        self._answer(answer)
 
     def _report(self, since: Nanos) -> None:
         account, now = self._account, self._exchange.now

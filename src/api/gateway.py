@@ -17,8 +17,8 @@ from src.api.convert import (
     to_shards,
 )
 from src.api.errors import NOT_FOUND, NOT_SENT, ORDER_EXISTS
-from src.api.order_body import order_body
-from src.core.actions import CancelOrder
+from src.api.order_body import amend_body, order_body
+from src.core.actions import AmendOrder, CancelOrder
 from src.core.errors import (
     DefiniteError,
     FatalError,
@@ -29,6 +29,7 @@ from src.core.errors import (
 )
 from src.core.events import (
     AccountReport,
+    AmendAnswered,
     CancelAnswered,
     OrderAccepted,
     OrderRejected,
@@ -36,7 +37,7 @@ from src.core.events import (
     OrderUpdate,
 )
 from src.core.ports import ApprovedOrder, Clock
-from src.core.units import MILLISECOND, SECOND, Nanos
+from src.core.units import MILLISECOND, SECOND, Count, Nanos
 
 
 class KalshiGateway:
@@ -90,7 +91,8 @@ class KalshiGateway:
             answer = await self._client.cancel_order(order.order_id, order.ticker, order.exchange_index)
             if answer.order_id != order.order_id:
                 return self._answered(order, "failed", f"the answer is about order {answer.order_id}")
-            return self._answered(order, "canceled", f"reduced by {answer.reduced_by}")
+            reduced_by = plain_count(answer.reduced_by, "cancel order answer.reduced_by")
+            return self._answered(order, "canceled", f"reduced by {answer.reduced_by}", reduced_by)
         except asyncio.CancelledError:
             cancel_later()
             return self._answered(order, "failed", "cancelled before it was sent")
@@ -99,6 +101,21 @@ class KalshiGateway:
             return self._answered(order, outcome, str(error))
         except WireError as error:
             return self._answered(order, "failed", f"malformed answer: {error}")
+
+    async def amend(self, order: AmendOrder) -> AmendAnswered:
+        """Amend once. "failed" proves nothing: the answer may be lost, or the order over by now."""
+        try:
+            answer = await self._client.amend_order(order.order_id, amend_body(order))
+            if answer.order_id != order.order_id:
+                return self._amended(order, "failed", f"the answer is about order {answer.order_id}")
+            return self._amended(order, "amended", "", answer.ts_ms * MILLISECOND)
+        except asyncio.CancelledError:
+            cancel_later()
+            return self._amended(order, "failed", "cancelled before it was sent")
+        except VenueError as error:
+            return self._amended(order, "failed", str(error))
+        except WireError as error:
+            return self._amended(order, "failed", f"malformed answer: {error}")
 
     async def report(self, since: Nanos) -> AccountReport:
         """Read orders, fills, settlements, positions and balance, in this order.
@@ -136,8 +153,16 @@ class KalshiGateway:
         except WireError as error:
             raise DefiniteError(f"account report: {error}", code="malformed") from error
 
-    def _answered(self, order: CancelOrder, outcome: str, detail: str) -> CancelAnswered:
-        return CancelAnswered(order.client_order_id, outcome, detail, self._clock.now())
+    def _amended(self, order: AmendOrder, outcome: str, detail: str, ts_event: Nanos = 0) -> AmendAnswered:
+        now = self._clock.now()
+        return AmendAnswered(
+            order.client_order_id, outcome, order.count, order.expiration_ts, detail, ts_event, now
+        )
+
+    def _answered(
+        self, order: CancelOrder, outcome: str, detail: str, reduced_by: Count | None = None
+    ) -> CancelAnswered:
+        return CancelAnswered(order.client_order_id, outcome, detail, self._clock.now(), reduced_by)
 
 
 def _latest(updates: list[OrderUpdate]) -> tuple[OrderUpdate, ...]:

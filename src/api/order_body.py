@@ -1,11 +1,14 @@
-"""From an order intent to the body of a create call.
+"""From an order intent to the body of a create call, and from an amendment to that of an amend call.
 
-Source: Kalshi Trade API v2, ``CreateOrderV2Request``: one YES book, prices and counts as strings.
+Source: Kalshi Trade API v2, ``CreateOrderV2Request`` and ``AmendOrderV2Request``: one YES book, prices and
+counts as strings.
 """
 
 from __future__ import annotations
 
 from src.api.schema import CreateOrderBody
+from src.api.schema_orders import AmendOrderBody
+from src.core.actions import AmendOrder
 from src.core.errors import DefiniteError
 from src.core.signal import OrderIntent, TimeInForce
 from src.core.units import DOLLAR_PRICE, SECOND, format_count, format_price
@@ -44,6 +47,19 @@ def order_body(intent: OrderIntent) -> CreateOrderBody:
         reduce_only=intent.reduce_only,
         cancel_order_on_pause=resting,
         expiration_time=None if expires is None else expires // SECOND,
+    )
+
+
+def amend_body(order: AmendOrder) -> AmendOrderBody:
+    """The body that makes an order's total ``order.count``, what has filled included."""
+    return AmendOrderBody(
+        ticker=order.ticker,
+        side=order.side.value,
+        price=format_price(order.price),
+        count=format_count(order.count),
+        exchange_index=order.exchange_index,
+        client_order_id=order.client_order_id,
+        expiration_time=order.expiration_ts // SECOND,
     )
 
 

@@ -8,8 +8,9 @@ from enum import Enum
 from typing import TypeAlias
 
 from src.core.events import Fill, Settlement
+from src.core.sides import BookSide, Outcome
 from src.core.signal import OrderIntent, Signal
-from src.core.units import Cash, Count, Nanos
+from src.core.units import Cash, Count, Nanos, Price
 
 
 class TradingState(Enum):
@@ -55,6 +56,24 @@ class CancelOrder:
     order_id: str
     ticker: str
     exchange_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class AmendOrder:
+    """Change a resting order in a way that keeps its place in the queue: smaller, or another expiry.
+
+    ``count`` is the total, what has filled plus what shall rest: fills that happen before the call arrives
+    then leave exactly as much resting as was meant. ``price`` and ``side`` repeat the order's own.
+    """
+
+    client_order_id: str
+    order_id: str
+    ticker: str
+    exchange_index: int
+    side: BookSide
+    price: Price
+    count: Count
+    expiration_ts: Nanos
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +186,30 @@ class SettlementApplied:
 
 
 @dataclass(frozen=True, slots=True)
+class ExitJudged:
+    """A market that was left early has settled: what the exit brought, beside what holding would have paid.
+
+    ``count`` contracts of ``outcome`` were sold for ``proceeds`` after fees; ``hold_value`` is what the
+    settlement pays for as many. ``reason``: the rule that left ("stop_loss", "thesis", ...).
+    """
+
+    signal_id: str
+    strategy: str
+    reason: str
+    ticker: str
+    outcome: Outcome
+    count: Count
+    proceeds: Cash
+    hold_value: Cash
+    ts: Nanos
+
+    @property
+    def gain(self) -> Cash:
+        """What leaving made more than holding; below zero when it cost money."""
+        return self.proceeds - self.hold_value
+
+
+@dataclass(frozen=True, slots=True)
 class StateChanged:
     """The trading state changed; stored before it matters, so that it survives a restart."""
 
@@ -276,6 +319,7 @@ AuditRecord: TypeAlias = (
     | FillApplied
     | PositionChanged
     | SettlementApplied
+    | ExitJudged
     | StateChanged
     | AccountMarked
     | Reconciled

@@ -218,11 +218,31 @@ class OrderUpdate:
 
 @dataclass(frozen=True, slots=True)
 class CancelAnswered:
-    """Answer to our cancel call. ``outcome``: "canceled", "not_found" (proves nothing) or "failed"."""
+    """Answer to our cancel call. ``outcome``: "canceled", "not_found" (proves nothing) or "failed".
+
+    ``reduced_by``: what the cancel took out of the book; the rest of the order has filled.
+    """
 
     client_order_id: str
     outcome: str
     detail: str
+    ts_recv: Nanos
+    reduced_by: Count | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AmendAnswered:
+    """Answer to our amend call. ``outcome``: "amended", or "failed" (it may have happened: records tell).
+
+    ``count`` is the order's new total and ``expiration_ts`` its new expiry; ``ts_event`` the venue's time.
+    """
+
+    client_order_id: str
+    outcome: str
+    count: Count
+    expiration_ts: Nanos
+    detail: str
+    ts_event: Nanos
     ts_recv: Nanos
 
 
@@ -461,6 +481,7 @@ AccountEvent: TypeAlias = (
     | OrderUnknown
     | OrderUpdate
     | CancelAnswered
+    | AmendAnswered
     | Fill
     | AccountReport
     | ReportFailed

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from src.core.actions import Alert, AuditRecord, CancelOrder, StateChanged, StoredState
+from src.core.actions import Alert, AmendOrder, AuditRecord, CancelOrder, StateChanged, StoredState
 from src.core.book import OrderBook
 from src.core.events import (
     AccountReport,
+    AmendAnswered,
     CancelAnswered,
     DailyMaximum,
     Event,
@@ -59,6 +60,9 @@ class OrderGateway(Protocol):
 
     async def cancel(self, order: CancelOrder) -> CancelAnswered:
         """Cancel one order."""
+
+    async def amend(self, order: AmendOrder) -> AmendAnswered:
+        """Make one resting order smaller or give it another expiry."""
 
     async def report(self, since: Nanos) -> AccountReport:
         """Read the venue's records, whole or not at all. Raises ``VenueError``."""

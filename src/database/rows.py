@@ -10,6 +10,7 @@ from src.core.actions import (
     AuditRecord,
     CommandAnswered,
     ControlValue,
+    ExitJudged,
     FillApplied,
     LedgerOpened,
     Noted,
@@ -248,7 +249,7 @@ def _trace_id(record: AuditRecord) -> str:
             return record.trace_id
         case SignalRecorded():
             return record.signal.cause_id
-        case Refused():
+        case Refused() | ExitJudged():
             return record.signal_id
         case _:
             return ""
@@ -287,7 +288,7 @@ def table_writes(record: AuditRecord) -> Iterator[tuple[Statement, Row]]:
         case CommandAnswered(command_id, done, answer):
             status = CommandStatus.DONE if done else CommandStatus.REFUSED
             yield statements.ANSWER, {"id": command_id, "status": status.value, "answer": answer}
-        case Reconciled() | Noted():
+        case Reconciled() | Noted() | ExitJudged():
             return
 
 

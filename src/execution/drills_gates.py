@@ -20,7 +20,9 @@ from src.core.events import (
     LifecycleKind,
     MarketLifecycle,
     MarketUpdate,
+    OrderRejected,
     StoreHealth,
+    Tick,
 )
 from src.core.sides import Outcome
 from src.core.stations import STATIONS, distance_km, station_for_series
@@ -44,6 +46,7 @@ from src.execution.drill_bench import (
     stopped_out,
 )
 from src.execution.limits import RiskLimits
+from src.execution.risk import Approved
 
 _SMALL: Cash = 1_000 * DOLLAR_CASH
 _MUCH: Cash = 2_000 * DOLLAR_CASH
@@ -177,6 +180,19 @@ def _order_working(limits: RiskLimits) -> str:
     return bench.say(signal("drill: second"))
 
 
+def _refused_by_the_venue(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    sent = [action for action in bench.said(signal("drill: first")) if isinstance(action, Approved)]
+    bench.hear(*(OrderRejected(order.intent.client_order_id, "drill", "drill", NOW) for order in sent))
+    return bench.say(signal("drill: second"))
+
+
+def _no_way_out(limits: RiskLimits) -> str:
+    bench = Bench(limits, [Held(_SIBLING, DOLLAR_CASH)])
+    bench.hear(BookSnapshot(_SIBLING, (), ((ASK, 100_000),), 2, NOW, NOW), Tick(NOW))
+    return bench.say(signal())
+
+
 def _after_a_loss(limits: RiskLimits) -> str:
     limits = replace(limits, cooldown_after_loss=max(SECOND, limits.cooldown_after_loss))
     return Bench(limits, values={"last_loss_ts": str(NOW)}).say(signal())
@@ -272,6 +288,8 @@ GATE_DRILLS: tuple[GateDrill, ...] = (
     _gate(
         "position_state", "stopped_out", (), lambda limits: Bench(limits, exits=[stopped_out()]).say(signal())
     ),
+    _gate("refused_lately", "refused_lately", (), _refused_by_the_venue),
+    _gate("exit_liveness", "exit_liveness", (), _no_way_out),
     _gate("cooldown_after_loss", "cooldown_after_loss", ("cooldown_after_loss",), _after_a_loss),
     _gate("consecutive_losses", "consecutive_losses", ("consecutive_losses",), _losing_streak),
     _gate("trades_per_hour", "trades_per_hour", ("max_trades_per_hour",), _many_trades),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from src.core.actions import (
     Alert,
+    AmendOrder,
     AuditRecord,
     CancelOrder,
     CommandAnswered,
@@ -21,6 +22,7 @@ from src.core.actions import (
 from src.core.book import OrderBook
 from src.core.events import (
     AccountReport,
+    AmendAnswered,
     BookDelta,
     BookDeltas,
     BookInvalid,
@@ -53,7 +55,7 @@ from src.core.events import (
     StoreHealth,
     Tick,
 )
-from src.core.market import Market
+from src.core.market import Market, MarketStatus
 from src.core.ports import ApprovedOrder, Strategy
 from src.core.signal import Purpose
 from src.core.units import MINUTE, Cash, Count, Nanos
@@ -61,14 +63,17 @@ from src.execution import commands
 from src.execution.entry_desk import EntryDesk
 from src.execution.exit_desk import ExitDesk
 from src.execution.ledger import Ledger
-from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
+from src.execution.limits import EntryPolicy, ExitPolicy, ReconcilePolicy, RiskLimits
 from src.execution.market_state import MarketState
 from src.execution.orders import LIVE
+from src.execution.resting_desk import RestingDesk
 from src.execution.risk import Approved, GuardError
 from src.execution.trading_state import TradingControl
 from src.execution.valuation import Valuation
 
-Action: TypeAlias = Approved | CancelOrder | RequestReport | RequestSnapshot | Alert | AuditRecord
+Action: TypeAlias = (
+    Approved | CancelOrder | AmendOrder | RequestReport | RequestSnapshot | Alert | AuditRecord
+)
 
 _STRATEGY_EVENTS = (
     BookSnapshot,
@@ -83,8 +88,26 @@ _STRATEGY_EVENTS = (
     ForecastUpdate,
     DailyMaximum,
     ObservationUpdate,
+    OrderRejected,
+    OrderUpdate,
     NewsItem,
     Tick,
+)
+# What a resting order may stand or fall with; on ticks everything is looked at anyway.
+_RESTING_EVENTS = frozenset(
+    {
+        BookInvalid,
+        FeedDown,
+        MarketUpdate,
+        MarketLifecycle,
+        ExchangeStatus,
+        ForecastUpdate,
+        DailyMaximum,
+        ObservationUpdate,
+        OrderAccepted,
+        Command,
+        Tick,
+    }
 )
 _MARK_INTERVAL: Nanos = MINUTE
 
@@ -97,7 +120,8 @@ class Engine:
         strategies: Sequence[Strategy],
         limits: RiskLimits,
         policy: ReconcilePolicy,
-        exits: dict[str, ExitPolicy],
+        exits: Mapping[str, ExitPolicy],
+        entries: Mapping[str, EntryPolicy] | None = None,
     ) -> None:
         self._strategies = strategies
         self._policy = policy
@@ -105,8 +129,10 @@ class Engine:
         self.ledger = Ledger(self.markets, policy)
         self.control = TradingControl(limits)
         self._valuation = Valuation(self.ledger, self.markets)
-        self.exit_desk = ExitDesk(self, self.markets, self.ledger, self.control, limits, exits)
-        self.entry_desk = EntryDesk(self, self.markets, self.ledger, self.control, limits, self.exit_desk)
+        parts, entries = (self, self.markets, self.ledger, self.control, limits), entries or {}
+        self.resting_desk = RestingDesk(*parts, entries, exits)
+        self.exit_desk = ExitDesk(*parts, exits, self.resting_desk)
+        self.entry_desk = EntryDesk(*parts, self.exit_desk, entries)
         self.clock_offset: Nanos | None = None
         self.store_down = ""
         # Why the kill switch is tripped, as last seen; a halt is not cleared while it is.
@@ -193,6 +219,8 @@ class Engine:
                     out += self.entry_desk.consider(signals)
         if isinstance(event, Tick):
             out += self._on_tick()
+        if type(event) in _RESTING_EVENTS:
+            out += self.resting_desk.review()
         return self._one_report_at_a_time(out)
 
     def equity(self) -> Cash:
@@ -211,8 +239,12 @@ class Engine:
 
     def withdrawn(self, approved: ApprovedOrder) -> str:
         """Why an approved order must not leave any more; empty when it may. Asked right before sending."""
-        if approved.intent.purpose is Purpose.EXIT:
-            return ""
+        intent = approved.intent
+        if intent.expiration_ts is not None and intent.expiration_ts <= self._now:
+            return "expired before it could leave"
+        if intent.purpose is Purpose.EXIT:
+            held = -intent.side.sign * self.position(intent.ticker)
+            return "" if intent.reduce_only or held >= intent.count else "more than is held by now"
         if self.stopping:
             return "stopping"
         if self.control.state is not TradingState.ACTIVE:
@@ -225,14 +257,7 @@ class Engine:
 
     def _apply(self, event: Event) -> list[Action]:
         match event:
-            case (
-                BookSnapshot()
-                | BookDelta()
-                | BookInvalid()
-                | MarketUpdate()
-                | ExchangeStatus()
-                | ExchangeSchedule()
-            ):
+            case BookDelta() | BookSnapshot() | BookInvalid():  # nearly every event is a change of a book
                 complaint = self.markets.apply(event)
                 if complaint is None:
                     return []
@@ -241,10 +266,25 @@ class Engine:
             case BookDeltas():
                 complaints = self.markets.apply_batch(event)
                 return [each for complaint in complaints for each in self._bad_book(*complaint)]
+            case PublicTrade():
+                self.exit_desk.liveness.traded(event)
+            case MarketUpdate():
+                self.markets.apply(event)
+                final = event.market.status is MarketStatus.FINALIZED
+                return self._judge_exits(event.market.ticker) if final else []
+            case ObservationUpdate() | DailyMaximum():
+                self.exit_desk.heard(event)
+            case ExchangeStatus():
+                doubtful = self.markets.status_changed(event)
+                return [RequestSnapshot(doubtful)] if doubtful else []
+            case ExchangeSchedule():
+                self.markets.apply(event)
             case MarketLifecycle():
                 self.markets.apply(event)
-                held = self.position(event.ticker) != 0
-                return self._ask("settlement") if event.kind is LifecycleKind.SETTLED and held else []
+                if event.kind is not LifecycleKind.SETTLED:
+                    return []
+                judged = self._judge_exits(event.ticker)
+                return [*judged, *self._ask("settlement")] if self.position(event.ticker) else judged
             case FeedDown() | FeedUp():
                 return self._feed(event)
             case ClockOffset():
@@ -260,6 +300,7 @@ class Engine:
                 return self._cancel_all()
             case _:
                 return self._account(event)
+        return []
 
     def _clock(self, event: ClockOffset) -> list[Action]:
         self.clock_offset = event.offset
@@ -276,12 +317,16 @@ class Engine:
                     out += self._cancel_all()
             case OrderRejected():
                 out += ledger.rejected(event)
+                out += self._entry_ended(event.client_order_id, "")
             case OrderUnknown():
                 out += ledger.unknown(event)
             case OrderUpdate():
                 out += ledger.updated(event)
+                out += self._entry_ended(event.client_order_id, event.order_id)
             case CancelAnswered():
                 out += ledger.cancel_answered(event)
+            case AmendAnswered():
+                out += ledger.amend_answered(event)
             case Fill():
                 out += ledger.filled(event)
             case AccountReport():
@@ -293,9 +338,22 @@ class Engine:
                 out.append(Alert(Severity.WARNING, "report_failed", text, self._now))
         for ticker, pnl in ledger.closed:
             out += self.control.on_closed(pnl, self._now)
-            self.exit_desk.position_closed(ticker)
+            out += self.exit_desk.position_closed(ticker)
         ledger.closed.clear()
-        return out
+        return [*out, *self.exit_desk.fit()]
+
+    def _entry_ended(self, client_order_id: str, order_id: str) -> list[Action]:
+        order = self.ledger.orders.get(client_order_id, order_id)
+        if order is None or order.external or order.is_live or order.intent.purpose is Purpose.EXIT:
+            return []
+        return [*self.entry_desk.ended(order)]
+
+    def _judge_exits(self, ticker: str) -> list[Action]:
+        """The market has paid: what would holding have brought where we left early?"""
+        market = self.markets.market(ticker)
+        if market is None or market.settlement_value is None:
+            return []
+        return [*self.ledger.counterfactuals.settled(ticker, market.settlement_value, self._now)]
 
     def _report(self, report: AccountReport) -> list[Action]:
         self._report_pending = False
@@ -369,21 +427,21 @@ class Engine:
             case CommandKind.HALT:
                 return self._halt(who, why)
             case CommandKind.CLEAR_HALT:
-                out = [*control.clear_halt(who, why, self._now), *self.exit_desk.end_flatten(self._now)]
+                out = [*control.clear_halt(who, why, self._now), *self.exit_desk.end_flatten()]
                 return [*out, *self._ask("halt cleared")]
             case CommandKind.PAUSE:
                 return [*control.set_state(TradingState.REDUCING, who, why, self._now)]
             case CommandKind.RESUME:
                 known = self.ledger.report_ts is not None
                 out = [*control.resume(who, why, self._now, reconciled=known)]
-                return [*out, *self.exit_desk.end_flatten(self._now)]
+                return [*out, *self.exit_desk.end_flatten()]
             case CommandKind.STRATEGY_OFF | CommandKind.STRATEGY_ON:
                 on = command.kind is CommandKind.STRATEGY_ON
                 return [*control.switch_strategy(command.target, who, why, self._now, on=on)]
             case CommandKind.FLATTEN:
                 # What was left must not be bought again on the next signal.
                 out = [*control.set_state(TradingState.REDUCING, who, f"flatten: {why}", self._now)]
-                return [*out, *self.exit_desk.flatten_all(self._now), *self._cancel_all()]
+                return [*out, *self.exit_desk.flatten_all(), *self._cancel_all()]
 
     # --- time ----------------------------------------------------------------------------------
 
@@ -440,15 +498,15 @@ class Engine:
                 order.status in LIVE - {OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL}
                 and order.order_id
             ):
-                out += self.cancel(order.intent.client_order_id)
+                out += self.cancel(order.intent.client_order_id, self.control.why or "stopping")
         return out
 
-    def cancel(self, client_order_id: str) -> list[Action]:
-        """Cancel one live order of ours."""
+    def cancel(self, client_order_id: str, reason: str) -> list[CancelOrder | AuditRecord]:
+        """Cancel one live order of ours; ``reason`` is kept with it."""
         order = self.ledger.orders.get(client_order_id)
         if order is None or not order.is_live or order.external:
             return []
-        self.ledger.orders.move(order, OrderStatus.PENDING_CANCEL, self._now)
+        self.ledger.orders.move(order, OrderStatus.PENDING_CANCEL, self._now, reason)
         intent = order.intent
         call = CancelOrder(client_order_id, order.order_id, intent.ticker, intent.exchange_index)
         return [order.changed(self._now), call]

@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from src.core.actions import (
     Alert,
+    AmendOrder,
     AuditRecord,
     CancelOrder,
     GateResult,
+    OrderStatus,
     Refused,
     RequestReport,
     RequestSnapshot,
+    Severity,
     SignalRecorded,
     StoredState,
 )
 from src.core.sides import to_book
 from src.core.signal import OrderIntent, Purpose, Signal, TimeInForce, make_client_order_id
-from src.core.units import Cash, Nanos
-from src.execution import risk
+from src.core.units import MINUTE, SECOND, Cash, Nanos
+from src.execution import maker, risk
 from src.execution.event_sizing import event_targets
 from src.execution.exit_desk import ExitDesk
 from src.execution.exposure import exposure_of, place_of
 from src.execution.ledger import Ledger
-from src.execution.limits import RiskLimits
+from src.execution.limits import EntryPolicy, ExecutionStyle, RiskLimits
 from src.execution.market_state import MarketState
-from src.execution.orders import worst_case_cost
+from src.execution.orders import Order, worst_case_cost
+from src.execution.resting_desk import PROFIT_TARGET, expiry
 from src.execution.risk import Approved, approve
 from src.execution.risk_context import RiskContext
 from src.execution.sizing import SizedOrder
 from src.execution.trading_state import TradingControl
 
-Output: TypeAlias = list[Approved | CancelOrder | RequestReport | RequestSnapshot | Alert | AuditRecord]
+Output: TypeAlias = list[
+    Approved | AmendOrder | CancelOrder | RequestReport | RequestSnapshot | Alert | AuditRecord
+]
 _MAX_REMEMBERED_REFUSALS = 10_000
+# After the venue refused an order its market is left alone, each time for twice as long.
+_FIRST_BACK_OFF: Nanos = 30 * SECOND
+_LONGEST_BACK_OFF: Nanos = 30 * MINUTE
+# Refusals of our own say nothing about the market.
+_OWN_REFUSALS = ("withdrawn", "not_stored", "never arrived")
+# Kalshi's ``last_update_reason`` of orders that it acknowledged and then would not have.
+_VENUE_REFUSALS = frozenset({"PostOnlyCrossCancel", "SelfTradeCancel", "MarginCancel"})
+
+
+def refused_by_venue(order: Order) -> bool:
+    """Whether the venue would not have the order: at once, or by an end that nobody asked for."""
+    if order.status is OrderStatus.REJECTED:
+        return not order.reason.startswith(_OWN_REFUSALS) and bool(order.reason)
+    return order.status is OrderStatus.CANCELED and order.reason in _VENUE_REFUSALS
 
 
 class EntryHost(Protocol):
@@ -72,6 +92,7 @@ class EntryDesk:
         control: TradingControl,
         limits: RiskLimits,
         exits: ExitDesk,
+        entries: Mapping[str, EntryPolicy],
     ) -> None:
         self._host = host
         self._markets = markets
@@ -79,8 +100,12 @@ class EntryDesk:
         self._control = control
         self._limits = limits
         self._exits = exits
+        self._entries = entries
         self._used_signals: set[str] = set()
         self._last_refusal: dict[str, str] = {}
+        # Refusals in a row by market, and until when it is left alone.
+        self._refused: dict[str, tuple[int, Nanos]] = {}
+        self._judged: set[str] = set()
 
     def restore(self, stored: StoredState) -> None:
         """The same cause cannot trade twice, not even after a restart."""
@@ -128,10 +153,13 @@ class EntryDesk:
         refusal = risk.first_refusal(context, self._limits)
         if refusal is not None:
             return self._refuse(signal, refusal)
-        sized = risk.size(context, self._limits, target)
+        policy = self._entries.get(signal.strategy, EntryPolicy())
+        rests = policy.style is ExecutionStyle.MAKER
+        sized = maker.size(context, self._limits) if rests else risk.size(context, self._limits, target)
         if isinstance(sized, GateResult):
             return self._refuse(signal, sized)
-        intent = self._entry(signal, sized, context)
+        deadline = self._host.now + policy.time_to_live if rests else None
+        intent = self._entry(signal, sized, context, deadline)
         reserved = worst_case_cost(intent, intent.count, self._markets.fees(signal.ticker))
         refusal = risk.after_sizing(context, self._limits, reserved)
         if refusal is not None:
@@ -141,6 +169,34 @@ class EntryDesk:
         self._control.count_trade(self._host.now)
         recorded = SignalRecorded(signal, "approved", sized.edge, self._host.now)
         return [recorded, self._ledger.open_order(approve(intent, reserved), self._host.now)]
+
+    def ended(self, order: Order) -> Output:
+        """An entry has ended. One that the venue refused, also after its acknowledgement, means patience.
+
+        A person is told once for refusals in a row; a fill ends the row.
+        """
+        intent = order.intent
+        if order.filled:
+            self._refused.pop(intent.ticker, None)
+            return []
+        if not refused_by_venue(order) or intent.client_order_id in self._judged:
+            return []
+        self._judged.add(intent.client_order_id)
+        now = self._host.now
+        times = self._refused.get(intent.ticker, (0, 0))[0] + 1
+        pause = min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF << min(times - 1, 10))
+        self._refused[intent.ticker] = (times, now + pause)
+        if times > 1:
+            return []
+        text = f"{intent.ticker}: the exchange refused an entry ({order.reason}); waiting before the next"
+        return [Alert(Severity.WARNING, f"refused:{intent.ticker}", text, now)]
+
+    def _works(self, ticker: str) -> bool:
+        """Whether an order of ours is under way here; an offer at the profit target is in nobody's way."""
+        return any(
+            not order.intent.strategy.endswith(f":{PROFIT_TARGET}")
+            for order in self._ledger.own_orders(ticker)
+        )
 
     def _context(self, signal: Signal) -> RiskContext:
         try:
@@ -154,6 +210,7 @@ class EntryDesk:
         market = self._markets.market(signal.ticker)
         shard = self._markets.shard_of(signal.ticker)
         working = {order.intent.ticker for order in orders.live()}
+        refused_times, refused_until = self._refused.get(signal.ticker, (0, 0))
         return RiskContext(
             now=now,
             signal=signal,
@@ -175,10 +232,17 @@ class EntryDesk:
             open_positions=len({position.ticker for position in portfolio.open_positions()} | working),
             held=portfolio.count(signal.ticker),
             stopped_out=(signal.event_ticker, signal.outcome) in self._exits.stopped_out,
-            working=ledger.has_entry_working(signal.ticker),
+            working=self._works(signal.ticker),
+            unexitable=self._exits.liveness.blocked_by(signal.event_ticker),
+            refused_times=refused_times,
+            refused_until=refused_until,
         )
 
-    def _entry(self, signal: Signal, sized: SizedOrder, context: RiskContext) -> OrderIntent:
+    def _entry(
+        self, signal: Signal, sized: SizedOrder, context: RiskContext, deadline: Nanos | None
+    ) -> OrderIntent:
+        """The order; with a ``deadline`` it rests until then at most, else it takes at once or not at all."""
+        rests = deadline is not None
         side, yes_price = to_book(signal.outcome, sized.limit_price)
         book, market = context.book, context.market
         return OrderIntent(
@@ -190,9 +254,11 @@ class EntryDesk:
             side=side,
             price=yes_price,
             count=sized.count,
-            time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL,
+            time_in_force=TimeInForce.GOOD_TILL_CANCELED if rests else TimeInForce.IMMEDIATE_OR_CANCEL,
             purpose=Purpose.ENTRY,
             created_ts=self._host.now,
+            post_only=rests,
+            expiration_ts=expiry(self._host.now, deadline, self._limits.longest_expiry) if rests else None,
             trace_id=signal.cause_id,
             exchange_index=market.exchange_index if market else 0,
             expected_edge=sized.edge,

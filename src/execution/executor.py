@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from src.core.actions import CancelOrder, RequestReport, RequestSnapshot
+from src.core.actions import AmendOrder, CancelOrder, RequestReport, RequestSnapshot
 from src.core.errors import StoreUnavailableError, VenueError, WireError
 from src.core.events import Event, OrderRejected, ReportFailed
 from src.core.ports import ApprovedOrder, Clock, OrderGateway, Store
@@ -64,6 +64,10 @@ class Executor:
         """Start cancelling an order."""
         self._spawn(self._cancel(order), f"cancel {order.client_order_id}")
 
+    def amend(self, order: AmendOrder) -> None:
+        """Start changing a resting order."""
+        self._spawn(self._amend(order), f"amend {order.client_order_id}")
+
     def report(self, request: RequestReport) -> None:
         """Start reading the venue's records."""
         self._spawn(self._report(request), f"report ({request.reason})")
@@ -106,6 +110,9 @@ class Executor:
 
     async def _cancel(self, order: CancelOrder) -> None:
         self._deliver(await self._gateway.cancel(order))
+
+    async def _amend(self, order: AmendOrder) -> None:
+        self._deliver(await self._gateway.amend(order))
 
     async def _report(self, request: RequestReport) -> None:
         try:

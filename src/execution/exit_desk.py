@@ -1,26 +1,52 @@
-"""The exit desk: from open positions to approved exits. Halts never block it."""
+"""The exit desk: from open positions to approved exits. Halts never block it.
+
+One order of ours works in a market at a time while a position is being left: what rests there is cancelled
+first, and an exit is never larger than what is held. Only an immediate order may be reduce-only at the
+venue, so a resting one is cut down as soon as the position is smaller than it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol, TypeAlias
 
-from src.core.actions import Alert, AuditRecord, ControlValue, Severity, StoredState, TradingState
+from src.core.actions import (
+    Alert,
+    AmendOrder,
+    AuditRecord,
+    CancelOrder,
+    ControlValue,
+    Noted,
+    Severity,
+    StoredState,
+    TradingState,
+)
 from src.core.book import OrderBook
-from src.core.sides import Outcome, to_book
-from src.core.signal import OrderIntent, Purpose, TimeInForce, make_client_order_id, make_signal_id
-from src.core.units import CENT_PRICE, SECOND, Count, Nanos, Price
-from src.execution.exits import ExitDecision, ExitMonitor
+from src.core.events import DailyMaximum, ObservationUpdate
+from src.core.market import Market
+from src.core.sides import Outcome
+from src.core.signal import Purpose
+from src.core.units import Count, Nanos, Price
+from src.execution.exit_attempts import ExitAttempts
+from src.execution.exit_ladder import ExitStep, floor_price, next_step
+from src.execution.exit_order import exit_intent, exit_signal_id
+from src.execution.exits import ExitDecision, ExitMonitor, bids_of_others
 from src.execution.ledger import Ledger
-from src.execution.limits import ExitPolicy, RiskLimits
+from src.execution.limits import ExecutionStyle, ExitPolicy, RiskLimits
+from src.execution.liveness import ExitLiveness
+from src.execution.maker import pause_is_near
 from src.execution.market_state import MarketState
+from src.execution.orders import Order
 from src.execution.portfolio import Position
+from src.execution.profit_target import TargetPrices, fits_target, target_prices, target_step
+from src.execution.resting_desk import PROFIT_TARGET, RestingDesk, expiry
 from src.execution.risk import Approved, approve
 from src.execution.trading_state import TradingControl
 
-Output: TypeAlias = list[Approved | Alert | AuditRecord]
-_EXIT_RETRY: Nanos = 5 * SECOND
+Output: TypeAlias = list[Approved | CancelOrder | AmendOrder | Alert | AuditRecord]
 _FLATTEN = "flatten"
+# The loop may fail this often in a row before nothing new is bought any more.
+_FAILURES_BEFORE_REDUCING = 3
 
 
 class ExitHost(Protocol):
@@ -35,6 +61,9 @@ class ExitHost(Protocol):
     def fair_yes(self, strategy_name: str, ticker: str) -> float | None:
         """A strategy's current probability of YES."""
 
+    def cancel(self, client_order_id: str, reason: str) -> list[CancelOrder | AuditRecord]:
+        """Cancel one live order of ours."""
+
 
 class ExitDesk:
     """Looks at every open position on every tick; one order at a time leaves it."""
@@ -47,129 +76,259 @@ class ExitDesk:
         control: TradingControl,
         limits: RiskLimits,
         policies: Mapping[str, ExitPolicy],
+        resting: RestingDesk,
     ) -> None:
         self._host = host
         self._markets = markets
         self._ledger = ledger
         self._control = control
         self._policies = policies
+        self._resting = resting
+        self._limits = limits
         self._monitor = ExitMonitor(limits)
-        self._attempts: dict[str, tuple[int, Nanos]] = {}
-        self._flatten = False
+        self._attempts = ExitAttempts(ledger.orders)
+        self._failures = 0
+        self._unsellable: set[str] = set()
+        self.liveness = ExitLiveness(limits.max_time_to_exit)
+        self.flattening = False
         # Events and outcomes that a price stop left: not entered again.
         self.stopped_out: set[tuple[str, Outcome]] = set()
 
     def restore(self, stored: StoredState) -> None:
         """Attempts go on counting, stops and a flatten stay remembered after a restart."""
-        self._flatten = stored.values.get(_FLATTEN) == "on"
+        self.flattening = stored.values.get(_FLATTEN) == "on"
         for row in stored.orders:
             intent = row.intent
             if intent.purpose is not Purpose.EXIT:
                 continue
-            attempt, at = self._attempts.get(intent.signal_id, (0, 0))
-            self._attempts[intent.signal_id] = (
-                max(attempt, intent.attempt + 1),
-                max(at, intent.created_ts),
-            )
+            self._attempts.restore(intent)
             if intent.strategy.endswith(":stop_loss"):
                 left = Outcome.NO if intent.side.sign > 0 else Outcome.YES
                 self.stopped_out.add((intent.event_ticker, left))
 
-    def flatten_all(self, now: Nanos) -> Output:
+    def flatten_all(self) -> Output:
         """Leave every open position from the next tick on, until ``end_flatten``."""
-        self._flatten = True
-        return [ControlValue(_FLATTEN, "on", now)]
+        self.flattening = True
+        return [ControlValue(_FLATTEN, "on", self._host.now)]
 
-    def end_flatten(self, now: Nanos) -> Output:
+    def end_flatten(self) -> Output:
         """A person lets positions be held again."""
-        if not self._flatten:
+        if not self.flattening:
             return []
-        self._flatten = False
-        return [ControlValue(_FLATTEN, "off", now)]
+        self.flattening = False
+        return [ControlValue(_FLATTEN, "off", self._host.now)]
 
-    def position_closed(self, ticker: str) -> None:
-        """Forget what was remembered about a position's stop."""
-        if not self._ledger.portfolio.count(ticker):
-            self._monitor.forget(ticker)
+    def heard(self, event: ObservationUpdate | DailyMaximum) -> None:
+        """News of the weather: prices in motion are no reason to stop for a while."""
+        self._monitor.heard(event.series_ticker, self._host.now)
+
+    def position_closed(self, ticker: str) -> Output:
+        """Forget what was remembered about a position's stop and its way out."""
+        if self._ledger.portfolio.count(ticker):
+            return []
+        self._monitor.forget(ticker)
+        return [*self.liveness.closed(ticker, self._host.now)]
+
+    # --- every tick ----------------------------------------------------------------------------
 
     def exits(self) -> Output:
-        """Decide about every open position. Halts never block this; an unknown account does."""
+        """Decide about every open position. Halts never block this; an unknown account does.
+
+        A position whose decision fails is told about and does not keep the others from theirs.
+        """
         if self._control.state in {TradingState.STARTING, TradingState.RECONCILING} or self._host.stopping:
             return []
-        out: Output = []
+        out = self.fit()
+        failed = ""
         for position in tuple(self._ledger.portfolio.open_positions()):
-            decision = self._decide(position)
-            if decision is not None:
-                out += self._leave(position, decision)
+            try:
+                out += self._look(position)
+            except Exception as error:  # whatever it is, the other positions must still be left
+                failed = f"{position.ticker}: {type(error).__name__}: {error}"
+        out += self._count_failure(failed)
         return out
 
-    def _decide(self, position: Position) -> ExitDecision | None:
-        if self._flatten:
-            return ExitDecision("flatten", {})
-        if position.strategy == "external":
-            return None  # the owner's own position: only a flatten touches it
-        policy = self._policies.get(position.strategy, ExitPolicy())
-        book, fees = self._markets.book(position.ticker), self._markets.fees(position.ticker)
-        fair = self._host.fair_yes(position.strategy, position.ticker)
-        return self._monitor.decide(position, book, fees, policy, fair, self._host.now)
+    def fit(self) -> Output:
+        """Cut resting exits down to what is held: the owner may have sold a part by hand."""
+        out: Output = []
+        if not self._markets.exchange_active:
+            return out  # nothing would arrive; a paused exchange trades nothing either
+        for order in self._ledger.orders.live():
+            if order.external or order.intent.purpose is not Purpose.EXIT or not order.rests:
+                continue
+            held = max(0, -order.intent.side.sign * self._ledger.portfolio.count(order.intent.ticker))
+            if order.remaining <= held:
+                continue
+            if held and self._markets.trading_active and not order.amend_failed:
+                out += self._resting.amend(order, order.filled + held)
+            else:
+                out += self._host.cancel(order.intent.client_order_id, "more than is held")
+        return out
 
-    def _leave(self, position: Position, decision: ExitDecision) -> Output:
-        market, book = self._markets.market(position.ticker), self._markets.book(position.ticker)
-        if market is None or book is None or not market.is_open(self._host.now):
+    def _look(self, position: Position) -> Output:
+        if position.strategy == "external":
+            # The owner's own position: only a flatten touches it.
+            return self._leave(position, ExitDecision(_FLATTEN, {}), []) if self.flattening else []
+        now, ticker = self._host.now, position.ticker
+        market, book = self._markets.market(ticker), self._markets.book(ticker)
+        bids = None if book is None else bids_of_others(book, position.outcome, self._ledger.orders)
+        out: Output = [*self.liveness.look(position, market, bids, self._trades(), now)]
+        decision = self._decide(position, book, bids or [])
+        if decision is not None:
+            return out + self._leave(position, decision, bids or [])
+        return out + self._offer_at_target(position, market, book)
+
+    def _decide(
+        self, position: Position, book: OrderBook | None, bids: list[tuple[Price, Count]]
+    ) -> ExitDecision | None:
+        if self.flattening:
+            return ExitDecision(_FLATTEN, {})
+        fees, fair = self._markets.fees(position.ticker), self._fair(position)
+        return self._monitor.decide(position, book, bids, fees, self._policy(position), fair, self._host.now)
+
+    # --- leaving -------------------------------------------------------------------------------
+
+    def _leave(self, position: Position, decision: ExitDecision, bids: list[tuple[Price, Count]]) -> Output:
+        now, ticker = self._host.now, position.ticker
+        market, book = self._markets.market(ticker), self._markets.book(ticker)
+        working = self._ledger.own_orders(ticker)
+        if working:
+            return self._clear_the_way(working, decision)  # its outcome decides what is left to leave
+        if market is None or book is None or not market.is_open(now) or not self._trades():
             return []
-        if any(
-            order.intent.ticker == position.ticker and not order.external
-            for order in self._ledger.orders.live()
-        ):
-            return []  # one order at a time: its outcome decides what is left to leave
-        cause = f"exit:{position.ticker}:{position.opened_ts}:{decision.reason}"
-        signal_id = make_signal_id(position.strategy, cause, position.ticker, position.outcome)
-        attempt, last = self._attempts.get(signal_id, (0, 0))
-        if attempt and self._host.now - last < _EXIT_RETRY:
+        attempt = self._attempts.next(exit_signal_id(position, decision.reason), now)
+        if attempt is None:
             return []
-        bids = book.bids_for(position.outcome)
-        if not bids:
-            return []
-        self._attempts[signal_id] = (attempt + 1, self._host.now)
-        intent = self._exit_intent(position, decision, signal_id, attempt, bids[0][0], book)
+        if position.strategy == "external":
+            bids = bids_of_others(book, position.outcome, self._ledger.orders)
+        policy, fees = self._policy(position), self._markets.fees(ticker)
+        floor = floor_price(decision, position, policy, book.grid, fees, self._own_fair(position))
+        may_rest, step = self._may_rest(market), None
+        if floor is not None:
+            step = next_step(position, decision, policy, book, bids, floor, attempt.misses, may_rest=may_rest)
+        if step is None:
+            return self._finds_nobody(position, decision)
         if decision.reason == "stop_loss":
             self.stopped_out.add((position.event_ticker, position.outcome))
-        text = (
-            f"{position.ticker}: leaving {position.size / 100:g} {position.outcome.value} ({decision.reason})"
-        )
-        alert = Alert(Severity.INFO, f"exit:{position.ticker}", text, self._host.now)
-        return [alert, self._ledger.open_order(approve(intent, 0), self._host.now)]
+        out = self._told(position, decision, attempt.number, attempt.misses)
+        return [*out, self._send(position, decision.reason, attempt.number, step, book, market)]
 
-    def _exit_intent(
+    def _finds_nobody(self, position: Position, decision: ExitDecision) -> Output:
+        """Nobody bids what this exit would sell for, and no offer may wait: a person hears of it once."""
+        signal_id = exit_signal_id(position, decision.reason)
+        if signal_id in self._unsellable:
+            return []
+        self._unsellable.add(signal_id)
+        text = f"{position.ticker}: cannot leave {position.size / 100:g} {position.outcome.value}"
+        text = f"{text} ({decision.reason}): nobody bids an acceptable price"
+        return [Alert(Severity.WARNING, f"exit_stuck:{position.ticker}", text, self._host.now)]
+
+    def _told(self, position: Position, decision: ExitDecision, number: int, misses: int) -> Output:
+        """A person hears of an exit when it begins, and once more when it does not get on."""
+        now, ticker = self._host.now, position.ticker
+        what = f"{ticker}: leaving {position.size / 100:g} {position.outcome.value} ({decision.reason})"
+        if number == 0:
+            return [
+                Noted("exit", {"ticker": ticker, "reason": decision.reason, **decision.numbers}, now),
+                Alert(Severity.INFO, f"exit:{ticker}", what, now),
+            ]
+        if misses == _FAILURES_BEFORE_REDUCING:
+            text = f"{what}: {misses} orders in a row sold nothing"
+            return [Alert(Severity.WARNING, f"exit_stuck:{ticker}", text, now)]
+        return []
+
+    def _clear_the_way(self, working: list[Order], decision: ExitDecision) -> Output:
+        """Cancel what rests in the market, except this exit's own offer; wait for what is under way."""
+        out: Output = []
+        for order in working:
+            own = order.intent.purpose is Purpose.EXIT
+            if own and order.intent.strategy.endswith(f":{decision.reason}"):
+                continue
+            if order.rests:
+                out += self._host.cancel(order.intent.client_order_id, f"in the way of {decision.reason}")
+        return out
+
+    # --- the profit target ---------------------------------------------------------------------
+
+    def _offer_at_target(self, position: Position, market: Market | None, book: OrderBook | None) -> Output:
+        """Rest an offer where the profit target is reached, for as much as is held."""
+        policy = self._policy(position)
+        if policy.profit_target is None or policy.style is not ExecutionStyle.MAKER:
+            return []
+        if market is None or book is None or not market.is_open(self._host.now) or not book.is_two_sided:
+            return []
+        prices = target_prices(position, policy, book, self._markets.fees(position.ticker))
+        working = self._ledger.own_orders(position.ticker)
+        if working:
+            return self._keep_target(position, working, prices)
+        if prices is None:
+            return []
+        attempt = self._attempts.next(exit_signal_id(position, PROFIT_TARGET), self._host.now)
+        if attempt is None:
+            return []
+        bids = bids_of_others(book, position.outcome, self._ledger.orders)
+        step = target_step(position, prices, bids)
+        if not self._trades() or (step.rests and not self._may_rest(market)):
+            return []
+        return [self._send(position, PROFIT_TARGET, attempt.number, step, book, market)]
+
+    def _keep_target(self, position: Position, working: list[Order], prices: TargetPrices | None) -> Output:
+        """An offer that no longer fits what is held, or what it cost, makes room for another."""
+        for order in working:
+            is_offer = order.rests and order.intent.strategy.endswith(f":{PROFIT_TARGET}")
+            if is_offer and not fits_target(order, position, prices):
+                return [*self._host.cancel(order.intent.client_order_id, "the target has moved")]
+        return []
+
+    # --- helpers -------------------------------------------------------------------------------
+
+    def _policy(self, position: Position) -> ExitPolicy:
+        return self._policies.get(position.strategy, ExitPolicy())
+
+    def _fair(self, position: Position) -> float | None:
+        return self._host.fair_yes(position.strategy, position.ticker)
+
+    def _own_fair(self, position: Position) -> float | None:
+        fair = self._fair(position)
+        return fair if fair is None or position.outcome is Outcome.YES else 1.0 - fair
+
+    def _trades(self) -> bool:
+        return self._markets.exchange_active and self._markets.trading_active
+
+    def _may_rest(self, market: Market) -> bool:
+        """Whether an offer may wait in the book: not while halted, nor shortly before trading ends."""
+        now = self._host.now
+        open_long_enough = market.close_time - now >= self._limits.min_time_to_close
+        halted = self._control.state is TradingState.HALTED
+        return open_long_enough and not halted and not pause_is_near(now) and self._trades()
+
+    def _count_failure(self, failed: str) -> Output:
+        if not failed:
+            self._failures = 0
+            return []
+        self._failures += 1
+        now = self._host.now
+        out: Output = [Noted("exit_failed", {"error": failed, "in_a_row": self._failures}, now)]
+        if self._failures == 1:
+            text = f"exits cannot be decided: {failed}"
+            out.append(Alert(Severity.CRITICAL, "exit_failed", text, now))
+        if self._failures >= _FAILURES_BEFORE_REDUCING and self._control.state is TradingState.ACTIVE:
+            out += self._control.set_state(TradingState.REDUCING, "exit_desk", f"exits fail: {failed}", now)
+        return out
+
+    def _send(
         self,
         position: Position,
-        decision: ExitDecision,
-        signal_id: str,
+        reason: str,
         attempt: int,
-        best_bid: Price,
+        step: ExitStep,
         book: OrderBook,
-    ) -> OrderIntent:
-        # Selling the held outcome at s is buying the other one at 1 - s; the ladder gives a cent per attempt.
-        floor: Price = max(CENT_PRICE, best_bid - CENT_PRICE * min(attempt + 1, 3))
-        held_side, yes_price = to_book(position.outcome, floor)
-        count: Count = position.size
-        market = self._markets.market(position.ticker)
-        return OrderIntent(
-            client_order_id=make_client_order_id(signal_id, attempt),
-            signal_id=signal_id,
-            strategy=f"{position.strategy}:{decision.reason}",
-            ticker=position.ticker,
-            event_ticker=position.event_ticker,
-            side=held_side.other,
-            price=book.grid.toward_safety(held_side.other, yes_price),
-            count=count,
-            time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL,
-            purpose=Purpose.EXIT,
-            created_ts=self._host.now,
-            trace_id=signal_id,
-            attempt=attempt,
-            reduce_only=True,
-            exchange_index=market.exchange_index if market else 0,
-            book_seq=book.seq,
-            book_ts=book.ts,
-        )
+        market: Market,
+    ) -> Approved:
+        """The order of a step, recorded before it leaves."""
+        now = self._host.now
+        deadline = None if reason == PROFIT_TARGET else now + self._policy(position).ladder.reprice_after
+        expires = expiry(now, deadline, self._limits.longest_expiry) if step.rests else None
+        intent = exit_intent(position, reason, attempt, step, book, market, now, expires)
+        self._attempts.sent(intent.signal_id, attempt, now)
+        return self._ledger.open_order(approve(intent, 0), now)

@@ -55,6 +55,15 @@ def _position_state(c: RiskContext, _: RiskLimits) -> GateResult:
     return result("stopped_out", not c.stopped_out)
 
 
+def _refused_lately(c: RiskContext, _: RiskLimits) -> GateResult:
+    wait = max(0, c.refused_until - c.now)
+    return result("refused_lately", not wait, times=c.refused_times, wait_s=wait / SECOND)
+
+
+def _exit_liveness(c: RiskContext, _: RiskLimits) -> GateResult:
+    return result("exit_liveness", not c.unexitable, market=c.unexitable)
+
+
 def _cooldown(c: RiskContext, limits: RiskLimits) -> GateResult:
     last = c.control.last_loss_ts
     since = c.now - last if last is not None else limits.cooldown_after_loss
@@ -98,6 +107,8 @@ TRADING_GATES = (
 )
 POSITION_GATES = (
     Gate("position_state", _position_state),
+    Gate("refused_lately", _refused_lately),
+    Gate("exit_liveness", _exit_liveness),
     Gate("cooldown_after_loss", _cooldown),
     Gate("consecutive_losses", _breaker),
     Gate("trades_per_hour", _trades_hour),

@@ -20,6 +20,7 @@ from src.core.actions import (
 )
 from src.core.events import (
     AccountReport,
+    AmendAnswered,
     CancelAnswered,
     Fill,
     OrderAccepted,
@@ -28,9 +29,9 @@ from src.core.events import (
     OrderUpdate,
     Settlement,
 )
-from src.core.signal import Purpose
 from src.core.units import CENT_PRICE, SECOND, Cash, Count, Nanos, format_cash, format_count
 from src.execution import fee_check, reconcile
+from src.execution.counterfactual import Counterfactuals
 from src.execution.limits import ReconcilePolicy
 from src.execution.market_state import MarketState
 from src.execution.orders import Order, OrderRegister
@@ -52,6 +53,7 @@ class Ledger:
         self.orders = OrderRegister()
         self.portfolio = Portfolio()
         self.shards = ShardCash()
+        self.counterfactuals = Counterfactuals()
         self.opening_ts: Nanos | None = None
         self.report_ts: Nanos | None = None
         self._read_until: Nanos | None = None
@@ -103,6 +105,7 @@ class Ledger:
                 self.portfolio.apply_fill(item, self._markets.event_of(item.ticker), strategy)
             else:
                 self.portfolio.settle(item)
+        self.counterfactuals.restore(stored)
         self.external_cash = int(stored.values.get("external_cash", "0"))
         self.portfolio.adjust_cash(self.external_cash)
 
@@ -157,10 +160,24 @@ class Ledger:
         if order.status is not OrderStatus.PENDING_CANCEL:
             return []
         if event.outcome == "canceled":
-            self.orders.move(order, OrderStatus.CANCELED, event.ts_recv, "canceled")
-            return [order.changed(event.ts_recv)]
+            # The reason is why we cancelled; it was noted when the call left.
+            self.orders.canceled(order, event.reduced_by, event.ts_recv)
+            out: Output = [order.changed(event.ts_recv)]
+            return (
+                [*out, self.request("fills of a canceled order", event.ts_recv)] if order.unaccounted else out
+            )
         self.orders.move(order, OrderStatus.UNKNOWN, event.ts_recv, f"cancel {event.outcome}: {event.detail}")
         return [order.changed(event.ts_recv), self.request(f"cancel {event.outcome}", event.ts_recv)]
+
+    def amend_answered(self, event: AmendAnswered) -> Output:
+        """A failed amend may have happened all the same: only the records tell."""
+        order = self._own(event.client_order_id)
+        if event.outcome == "amended":
+            self.orders.amended(order, event)
+            return [order.changed(event.ts_recv)]
+        order.amend_sent, order.amend_failed = None, True
+        note = Noted("amend_failed", {"order_id": order.order_id, "detail": event.detail}, event.ts_recv)
+        return [note, self.request("amend failed", event.ts_recv)]
 
     def filled(self, fill: Fill) -> Output:
         """Book a fill, whenever and however often it comes."""
@@ -174,6 +191,7 @@ class Ledger:
         strategy = order.intent.strategy if order else "external"
         if order is not None:
             self.orders.apply_fill(order, fill)
+            self.counterfactuals.sold(order.intent, fill)
         else:
             self._ownerless[fill.order_id] = self._ownerless.get(fill.order_id, 0) + fill.count
         before = self.portfolio.cash
@@ -219,7 +237,7 @@ class Ledger:
 
         Returns (records, mismatches seen twice, whether questions remain open).
         """
-        if self.opening_ts is None and reconcile.is_moving(report, self._policy):
+        if self.opening_ts is None and reconcile.is_moving(report, self.orders.live(), self._policy):
             return [Noted("opening_waits", {"reason": "the account is trading"}, report.ts_recv)], [], True
         out: Output = self._open_ledger(report) if self.opening_ts is None else []
         adopted = [update.order_id for update in reconcile.find_foreign(report, self.orders)]
@@ -322,7 +340,9 @@ class Ledger:
         )
         if not order.is_live:
             # An ended order from before the ledger: its fills, if any count, come by themselves.
-            return [Noted("external_order_ended", {"order_id": update.order_id}, update.ts_recv)]
+            note = Noted("external_order_ended", {"order_id": update.order_id}, update.ts_recv)
+            # Booked fills keep their order: after a restart they would otherwise belong to none.
+            return [note, order.changed(update.ts_recv)] if order.filled else [note]
         text = f"{update.ticker}: order {update.order_id} at the exchange is not ours; adopted as external"
         return [
             order.changed(update.ts_recv),
@@ -341,12 +361,12 @@ class Ledger:
             raise AssertionError(f"answer for an order that was never sent: {client_order_id}")
         return order
 
-    def has_entry_working(self, ticker: str) -> bool:
-        """Whether an entry order of ours may still trade in this market."""
-        return any(
-            order.intent.ticker == ticker and order.intent.purpose is Purpose.ENTRY and order.is_live
-            for order in self.orders.live()
-        )
+    def own_orders(self, ticker: str) -> list[Order]:
+        """Orders of ours (not the owner's) in this market whose contracts are not all accounted for.
+
+        One that has ended belongs to them until its fills are booked: before that nobody knows what is held.
+        """
+        return [order for order in self.orders.live() if order.intent.ticker == ticker and not order.external]
 
     def overdue(self, now: Nanos, patience: Nanos = 5 * SECOND) -> bool:
         """Whether some order has waited too long for its outcome or its fills."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
-from src.core.units import DOLLAR_CASH, HOUR, MINUTE, SECOND, Cash, Nanos
+from src.core.units import CENT_PRICE, DOLLAR_CASH, HOUR, MINUTE, SECOND, Cash, Nanos, Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class RiskLimits:
     strategies_off: frozenset[str] = frozenset()
     needs_clock_offset: bool = False
     needs_exchange_status: bool = False
+    max_time_to_exit: Nanos = 6 * HOUR
+    longest_expiry: Nanos = 10 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +78,46 @@ class ReconcilePolicy:
     misses_before_absent: int = 2
 
 
+class ExecutionStyle(Enum):
+    """How a strategy trades: take what is offered now, or rest an order of its own and wait."""
+
+    TAKER = "taker"
+    MAKER = "maker"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPolicy:
+    """How entries of a strategy are made. A resting one is cancelled after ``time_to_live`` at the latest."""
+
+    style: ExecutionStyle = ExecutionStyle.TAKER
+    time_to_live: Nanos = 10 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class ExitLadder:
+    """How far an exit follows the market: immediate orders ``concessions`` below the best bid, one after the
+    other, then a resting offer at the middle that is priced anew every ``reprice_after``, and again.
+
+    It never sells below ``floor_share`` of what we think the contract is worth (where we think something).
+    """
+
+    concessions: tuple[Price, ...] = (CENT_PRICE, 2 * CENT_PRICE)
+    reprice_after: Nanos = 2 * MINUTE
+    floor_share: float = 0.5
+
+
 @dataclass(frozen=True, slots=True)
 class ExitPolicy:
-    """When positions of a strategy are given up before settlement.
+    """When positions of a strategy are given up before settlement. None switches a rule off.
 
     ``price_stop``: whether the portfolio's stop-loss percentage applies. A position meant to be held to
     settlement uses ``thesis_margin`` instead: leave when the bid, after the fee, pays that many dollars
-    more than we think the contract is worth. None switches a rule off.
+    more than we think the contract is worth. ``profit_target``: leave when the sale brings this share more
+    than the position cost; with style ``MAKER`` an offer rests there all the time.
     """
 
     price_stop: bool = True
     thesis_margin: float | None = None
+    profit_target: float | None = None
+    style: ExecutionStyle = ExecutionStyle.TAKER
+    ladder: ExitLadder = ExitLadder()

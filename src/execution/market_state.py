@@ -86,8 +86,6 @@ class MarketState:
                 self._update(event.market)
             case MarketLifecycle():
                 self._lifecycle(event)
-            case ExchangeStatus():
-                self.status, self.status_lost = event, False
             case ExchangeSchedule():
                 self.schedule = event
             case FeedDown(feed="exchange"):
@@ -99,6 +97,27 @@ class MarketState:
             case FeedUp(feed="market"):
                 self.feed_up = True
         return None
+
+    @property
+    def exchange_active(self) -> bool:
+        """Whether anything passes at the exchange, as far as it said."""
+        return self.status is None or self.status.exchange_active
+
+    @property
+    def trading_active(self) -> bool:
+        """Whether orders are taken, as far as the exchange said."""
+        return self.status is None or self.status.trading_active
+
+    def status_changed(self, event: ExchangeStatus) -> tuple[str, ...]:
+        """The exchange says whether it trades. After a pause every book is in doubt: their markets."""
+        resumed = event.trading_active and not self.trading_active
+        self.status, self.status_lost = event, False
+        if not resumed:
+            return ()
+        doubtful = tuple(sorted(self._valid))
+        self._valid.clear()
+        self._doubted_ts.update(dict.fromkeys(doubtful, event.ts_recv))
+        return doubtful
 
     def apply_batch(self, batch: BookDeltas) -> list[tuple[str, str]]:
         """Apply changes in order. Returns (ticker, complaint) of those that could not be used."""

@@ -7,15 +7,15 @@ before the order's acknowledgement is legal; anything the table does not name is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from src.core.actions import OrderChanged, OrderStatus, StoredOrder
-from src.core.events import Fill, OrderUpdate, VenueOrderStatus
+from src.core.events import AmendAnswered, Fill, OrderUpdate, VenueOrderStatus
 from src.core.fees import FeeSchedule
 from src.core.ports import ApprovedOrder
-from src.core.sides import from_book
+from src.core.sides import BookSide, from_book
 from src.core.signal import OrderIntent, Purpose, TimeInForce
-from src.core.units import ONE_CONTRACT, Cash, Count, Nanos
+from src.core.units import ONE_CONTRACT, Cash, Count, Nanos, Price
 
 S = OrderStatus
 LIVE = frozenset({S.PENDING_NEW, S.RESTING, S.PARTIALLY_FILLED, S.PENDING_CANCEL, S.UNKNOWN})
@@ -49,7 +49,8 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     # A fill can overtake the cancel's acknowledgement; the venue then calls the order executed.
     S.CANCELED: frozenset({S.EXECUTED}),
     S.EXPIRED: frozenset({S.EXECUTED}),
-    S.EXECUTED: frozenset(),
+    # Made larger by hand after we had counted it as filled: the venue shows that more of it rests.
+    S.EXECUTED: frozenset({S.PARTIALLY_FILLED}),
     # The venue's records overrule our belief that an order never arrived.
     S.REJECTED: frozenset({S.RESTING, S.PARTIALLY_FILLED, S.EXECUTED, S.CANCELED, S.EXPIRED}),
 }
@@ -84,6 +85,8 @@ class Order:
     venue_ts: Nanos = 0
     changed_ts: Nanos = 0
     misses: int = 0
+    amend_sent: Nanos | None = None
+    amend_failed: bool = False
     fees: FeeSchedule = field(default_factory=FeeSchedule)
 
     @property
@@ -95,6 +98,17 @@ class Order:
     def is_settled_at_rest(self) -> bool:
         """Whether it rests at the venue and every fill the venue told of has been booked."""
         return self.status in {S.RESTING, S.PARTIALLY_FILLED} and self.venue_filled == self.filled
+
+    @property
+    def rests(self) -> bool:
+        """Whether it is an order that stays in the book, and the venue has said that it does."""
+        may_rest = self.intent.time_in_force is TimeInForce.GOOD_TILL_CANCELED
+        return may_rest and self.status in {S.RESTING, S.PARTIALLY_FILLED} and bool(self.order_id)
+
+    @property
+    def remaining(self) -> Count:
+        """Contracts that may still trade, as far as we know."""
+        return self.intent.count - self.filled if self.is_live else 0
 
     @property
     def unaccounted(self) -> Count:
@@ -143,6 +157,15 @@ class OrderRegister:
             for order in self._live.values()
             if exchange_index is None or order.intent.exchange_index == exchange_index
         )
+
+    def resting_at(self, ticker: str, side: BookSide) -> dict[Price, Count]:
+        """Size of this account's own orders in one side of a market's book, by YES price."""
+        sizes: dict[Price, Count] = {}
+        for order in self._live.values():
+            intent = order.intent
+            if intent.ticker == ticker and intent.side is side and order.rests:
+                sizes[intent.price] = sizes.get(intent.price, 0) + order.remaining
+        return sizes
 
     def open_new(self, approved: ApprovedOrder, fees: FeeSchedule, ts: Nanos) -> Order:
         """Record an approved intent before it is sent."""
@@ -201,22 +224,66 @@ class OrderRegister:
         order.misses = 0
         if update.updated_ts < order.venue_ts and order.status not in {S.UNKNOWN, S.PENDING_NEW}:
             return False
-        before = (order.status, order.venue_filled)
+        before = (order.status, order.venue_filled, order.intent)
+        if update.updated_ts >= order.venue_ts:
+            self._follow_terms(order, update)
         order.venue_ts = max(order.venue_ts, update.updated_ts)
         order.venue_filled = max(order.venue_filled, update.filled)
+        if update.status is VenueOrderStatus.CANCELED:
+            # Final, and told by the records: what we made of a cancel's answer gives way to it.
+            order.venue_filled = max(update.filled, order.filled)
         if update.status is not VenueOrderStatus.UNKNOWN:
             canceled = update.status is VenueOrderStatus.CANCELED
             target = _status_of(order, update.remaining, canceled=canceled)
             if canceled and "Expiry" in update.reason and target is S.CANCELED:
                 target = S.EXPIRED
             # A listing gives no reason, so an expiry looks like a cancellation there: an end is an end.
-            regresses = order.status in TERMINAL - {S.REJECTED} and target is not S.EXECUTED
+            enlarged = (
+                order.status is S.EXECUTED
+                and order.intent.time_in_force is TimeInForce.GOOD_TILL_CANCELED
+                and target is S.PARTIALLY_FILLED
+                and update.filled + update.remaining > order.filled
+            )
+            regresses = order.status in TERMINAL - {S.REJECTED} and target is not S.EXECUTED and not enlarged
             waiting = order.status is S.PENDING_CANCEL and target in LIVE
             if not (regresses or waiting):
                 order.reason = update.reason or order.reason
                 self.move(order, target, update.ts_recv)
         self._reserve(order)
-        return before != (order.status, order.venue_filled)
+        return before != (order.status, order.venue_filled, order.intent)
+
+    def canceled(self, order: Order, reduced_by: Count | None, ts: Nanos) -> None:
+        """The venue took out what was left: whatever it did not take out has filled, told or not."""
+        if reduced_by is not None:
+            order.venue_filled = max(order.venue_filled, order.intent.count - reduced_by)
+        self.move(order, S.CANCELED, ts, order.reason or "canceled")
+
+    def amended(self, order: Order, answer: AmendAnswered) -> None:
+        """The venue took our amendment: the order's size and expiry are new, its place is the old one."""
+        order.amend_sent = None
+        if not order.is_live:
+            return
+        order.intent = replace(order.intent, expiration_ts=answer.expiration_ts)
+        if answer.ts_event < order.venue_ts:
+            return  # later news has told the size already
+        order.venue_ts = answer.ts_event
+        count = max(answer.count, order.filled)
+        order.intent = replace(order.intent, count=count)
+        if order.filled == count and order.status is not S.EXECUTED:
+            self.move(order, S.EXECUTED, answer.ts_recv)
+        self._reserve(order)
+
+    @staticmethod
+    def _follow_terms(order: Order, update: OrderUpdate) -> None:
+        """Size and price are the venue's: an order may be amended by us, or by the owner's own hand."""
+        if order.intent.time_in_force is not TimeInForce.GOOD_TILL_CANCELED:
+            return
+        if update.status is VenueOrderStatus.RESTING and update.remaining:
+            count = max(update.filled + update.remaining, order.filled)
+            if (count, update.price) != (order.intent.count, order.intent.price):
+                order.intent = replace(order.intent, count=count, price=update.price)
+        elif update.filled > order.intent.count:
+            order.intent = replace(order.intent, count=update.filled)
 
     def apply_fill(self, order: Order, fill: Fill) -> None:
         """Count a fill (already known to be new) towards its order."""
@@ -224,7 +291,10 @@ class OrderRegister:
         order.filled += fill.count
         order.venue_filled = max(order.venue_filled, order.filled)
         if order.filled > order.intent.count:
-            raise AssertionError(f"order {order.intent.client_order_id} filled beyond its size")
+            if order.intent.time_in_force is not TimeInForce.GOOD_TILL_CANCELED:
+                raise AssertionError(f"order {order.intent.client_order_id} filled beyond its size")
+            # Made larger by hand, and the news of it is still under way.
+            order.intent = replace(order.intent, count=order.filled)
         if order.filled == order.intent.count and order.status is not S.EXECUTED:
             self.move(order, S.EXECUTED, fill.ts_recv)
         elif order.status is S.RESTING:

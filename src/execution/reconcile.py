@@ -31,11 +31,16 @@ def find_foreign(report: AccountReport, orders: OrderRegister) -> list[OrderUpda
     return [update for update in report.orders if orders.get(update.client_order_id, update.order_id) is None]
 
 
-def is_moving(report: AccountReport, policy: ReconcilePolicy) -> bool:
-    """Whether the account traded so lately that its positions and cash may or may not hold it already."""
+def is_moving(report: AccountReport, live: Iterable[Order], policy: ReconcilePolicy) -> bool:
+    """Whether the account traded so lately that its positions and cash may or may not hold it already.
+
+    An order sent that lately may have traded although no listing shows it yet.
+    """
     recent = report.as_of - policy.grace
-    return any(fill.ts_event > recent for fill in report.fills) or any(
-        paid.settled_ts > recent for paid in report.settlements
+    return (
+        any(fill.ts_event > recent for fill in report.fills)
+        or any(paid.settled_ts > recent for paid in report.settlements)
+        or any(order.intent.created_ts > recent for order in live)
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from src.core.actions import GateResult
 from src.core.market import Market
-from src.core.signal import OrderIntent
+from src.core.signal import OrderIntent, TimeInForce
 from src.core.units import ONE_CONTRACT, Cash, dollars
 from src.execution.caps import CAPS
 from src.execution.gates_market import MARKET_GATES
@@ -53,6 +53,8 @@ class Approved:
 
 def approve(intent: OrderIntent, reserved: Cash) -> Approved:
     """Wrap an intent whose checks all passed. Called by the engine right after ``first_refusal``."""
+    if intent.time_in_force is TimeInForce.GOOD_TILL_CANCELED and intent.expiration_ts is None:
+        raise AssertionError("an order that rests must end at the venue by itself, should we be gone")
     return Approved(intent, reserved, _KEY)
 
 

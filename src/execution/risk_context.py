@@ -24,7 +24,9 @@ class RiskContext:
     ``status`` None: never read; ``status_lost``: it could be read once and cannot now. ``shard_spendable``
     is what the market's shard has left, None where the venue keeps one purse. ``equity_known`` is False
     while an open position of an open market has never been valued. ``store_down``: why the store takes no
-    writes, empty when it does.
+    writes, empty when it does. ``unexitable``: a position of the same event that could not be left, empty
+    when there is none. ``refused_times`` and ``refused_until``: refusals of the venue in a row in this
+    market, and how long it is left alone for them.
     """
 
     now: Nanos
@@ -48,6 +50,9 @@ class RiskContext:
     held: Count
     stopped_out: bool
     working: bool
+    unexitable: str
+    refused_times: int
+    refused_until: Nanos
 
 
 Check: TypeAlias = Callable[[RiskContext, RiskLimits], GateResult]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from src.core.actions import AccountMarked
 from src.core.units import Cash, Count, Nanos
-from src.execution.exits import liquidation_value
+from src.execution.exits import bids_of_others, liquidation_value
 from src.execution.ledger import Ledger
 from src.execution.market_state import MarketState
 from src.execution.trading_state import TradingControl
@@ -61,7 +61,8 @@ class Valuation:
             return 0
         if book is not None and book.is_two_sided and not book.is_crossed:
             fees = self._markets.fees(ticker)
-            value, _ = liquidation_value(book.bids_for(position.outcome), position.size, fees)
+            bids = bids_of_others(book, position.outcome, self._ledger.orders)
+            value, _ = liquidation_value(bids, position.size, fees)
             self._last[ticker] = (position.count, value)
         count, value = self._last.get(ticker, (0, 0))
         # Without a mark of just this position it is carried at cost: unknown is not worthless.

@@ -6,6 +6,7 @@ import structlog
 
 from src.core.actions import (
     AuditRecord,
+    ExitJudged,
     FillApplied,
     Noted,
     OrderChanged,
@@ -60,6 +61,16 @@ class AuditLog:
             case SettlementApplied(settlement=paid):
                 self._log.info(
                     "settled", ticker=paid.ticker, value=format_price(paid.value), pnl=dollars(record.pnl)
+                )
+            case ExitJudged():
+                self._log.info(
+                    "exit_judged",
+                    trace_id=record.signal_id,
+                    ticker=record.ticker,
+                    reason=record.reason,
+                    contracts=record.count / ONE_CONTRACT,
+                    sold_for_dollars=dollars(record.proceeds),
+                    holding_paid_dollars=dollars(record.hold_value),
                 )
             case StateChanged():
                 self._log.warning("state", state=record.state.value, who=record.who, why=record.why)

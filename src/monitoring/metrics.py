@@ -19,6 +19,7 @@ from src.core.actions import (
     AccountMarked,
     AuditRecord,
     ControlValue,
+    ExitJudged,
     FillApplied,
     LedgerOpened,
     Noted,
@@ -55,6 +56,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._last_status: dict[str, OrderStatus] = {}
+        self._without_exit: set[str] = set()
         self._make_trading_metrics()
         self._make_shell_metrics()
 
@@ -107,6 +109,22 @@ class Metrics:
             "When the records were last compared",
             registry=registry,
         )
+        self._exits_judged = Counter(
+            "kalshi_exits_judged",
+            "Early exits whose market has settled since",
+            ["strategy", "reason"],
+            registry=registry,
+        )
+        self._exit_gain = Gauge(
+            "kalshi_exit_gain_dollars",
+            "What early exits made more than holding to settlement would have (below zero: they cost)",
+            ["strategy", "reason"],
+            registry=registry,
+        )
+        without_exit = Gauge(
+            "kalshi_positions_without_exit", "Positions that could not be sold now", registry=registry
+        )
+        without_exit.set_function(lambda: len(self._without_exit))
         self._state = Gauge(
             "kalshi_trading_state", "1 for the current trading state", ["state"], registry=registry
         )
@@ -148,6 +166,9 @@ class Metrics:
                     self._observe_pnl(record.strategy, record.realized)
             case SettlementApplied():
                 self._observe_pnl(record.strategy, record.pnl)
+            case ExitJudged():
+                self._exits_judged.labels(record.strategy, record.reason).inc()
+                self._exit_gain.labels(record.strategy, record.reason).inc(dollars(record.gain))
             case StateChanged():
                 self._show_state(record.state)
             case AccountMarked():
@@ -161,6 +182,9 @@ class Metrics:
                 self._reconciled.set(record.ts / SECOND)
             case Noted(kind="feed_up" | "feed_down" as kind, data=data):
                 self._feed_up.labels(str(data["feed"])).set(kind == "feed_up")
+            case Noted(kind="exit_path_lost" | "exit_path_back" as kind, data=data):
+                change = self._without_exit.add if kind == "exit_path_lost" else self._without_exit.discard
+                change(str(data["ticker"]))
             case PositionChanged() | LedgerOpened() | ControlValue() | Noted():
                 pass  # journal only: AccountMarked carries the sums
 

@@ -39,6 +39,7 @@ from src.core.sides import BookSide
 from src.core.stations import station_for_series
 from src.core.units import DAY, DOLLAR_CASH, SECOND, Nanos
 from src.database.store import PostgresStore
+from src.execution.counterfactual import left_early
 from src.execution.engine import Engine
 from src.monitoring.audit_log import AuditLog
 from src.monitoring.health import HealthReport, StatusServer
@@ -139,8 +140,7 @@ async def _serve(
         paper = await _paper_account(database.store, venue.clock) if mode is Mode.PAPER else None
         gateway: OrderGateway = paper if paper is not None else KalshiGateway(venue.client, venue.clock)
         feed = _market_feed(settings, venue, metrics)
-        # A market we hold is followed whatever became of it: its settlement may still be to come.
-        await feed.watch((await database.store.ledger()).counts)
+        await feed.watch(await _followed(database.store))
         sources = _sources(settings, venue, feed, paper)
         sources["commands"] = CommandSource(database.store.commands, venue.clock).stream
 
@@ -195,6 +195,11 @@ async def _serve(
         finally:
             await _flush(notifier)
         log.info("stopped", state=engine.control.state.value)
+
+
+async def _followed(store: PostgresStore) -> list[str]:
+    """Markets we hold or have left early: followed whatever became of them until they have paid."""
+    return [*(await store.ledger()).counts, *left_early(await store.load())]
 
 
 def _halt_by_drill(daemon: Daemon) -> Callable[[str], None]:

@@ -12,6 +12,7 @@ from src.database import migrate
 from src.database.embedded import EmbeddedPostgres
 from src.database.errors import DatabaseUnavailable
 from src.database.store import PostgresStore
+from src.edge_detection.weather_opinion import NAME as WEATHER_MODEL
 from src.execution.engine import Engine
 from src.execution.limits import CorrelatedGroup, ExitPolicy, ReconcilePolicy, RiskLimits
 from src.runtime.kill_switch import KillSwitch
@@ -19,7 +20,7 @@ from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
 from src.runtime.settings_models import usd_to_cash
 from src.runtime.settings_venues import Environment
-from src.runtime.strategies import STRATEGIES
+from src.runtime.strategies import STRATEGIES, entry_policy
 
 # The name of the database lock that the one daemon of a ledger holds.
 DAEMON_LOCK = "daemon"
@@ -76,6 +77,7 @@ def at_world_speed(limits: RiskLimits, speed: float) -> RiskLimits:
         max_account_age=int(limits.max_account_age * speed),
         max_feed_lag=int(limits.max_feed_lag * speed),
         max_signal_age=int(limits.max_signal_age * speed),
+        longest_expiry=int(limits.longest_expiry * speed),
     )
 
 
@@ -97,6 +99,7 @@ def build_engine(
     """An engine with the configured strategies."""
     strategies: list[Strategy] = []
     exits: dict[str, ExitPolicy] = {}
+    entries = {WEATHER_MODEL: entry_policy(settings)}
     for entry in STRATEGIES:
         if entry.is_enabled(settings):
             strategy, leaving = entry.build(settings, mode)
@@ -104,7 +107,7 @@ def build_engine(
             exits[strategy.name] = leaving
     if not strategies:
         raise ConfigError("no strategy is enabled; set strategies.weather_model.enabled: true")
-    return Engine(strategies, limits or risk_limits(settings), policy, exits)
+    return Engine(strategies, limits or risk_limits(settings), policy, exits, entries)
 
 
 @dataclass(slots=True)

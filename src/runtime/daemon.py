@@ -11,6 +11,7 @@ import structlog
 
 from src.core.actions import (
     Alert,
+    AmendOrder,
     AuditRecord,
     CancelOrder,
     RequestReport,
@@ -234,6 +235,8 @@ class Daemon:
                     self.executor.submit(action)
                 case CancelOrder():
                     self.executor.cancel(action)
+                case AmendOrder():
+                    self.executor.amend(action)
                 case RequestReport():
                     self.executor.report(action)
                 case RequestSnapshot():

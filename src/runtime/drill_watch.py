@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from src.core.actions import (
     Alert,
+    AmendOrder,
     AuditRecord,
     CancelOrder,
     Noted,
@@ -17,6 +18,7 @@ from src.core.actions import (
 )
 from src.core.events import (
     AccountReport,
+    AmendAnswered,
     CancelAnswered,
     Event,
     OrderAccepted,
@@ -152,6 +154,10 @@ class WatchedGateway:
     async def cancel(self, order: CancelOrder) -> CancelAnswered:
         """Cancels may always leave."""
         return await self._inner.cancel(order)
+
+    async def amend(self, order: AmendOrder) -> AmendAnswered:
+        """An amendment makes an order smaller or keeps it alive; it never adds risk."""
+        return await self._inner.amend(order)
 
     async def report(self, since: Nanos) -> AccountReport:
         """Read the exchange's records."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from itertools import pairwise
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -70,6 +71,27 @@ class RiskSettings(LossLimitSettings, ConcentrationSettings):
         strict=False,
         description="strategies that may not enter; what they hold is managed as before",
     )
+
+    exit_ladder_cents: tuple[Annotated[int, Field(ge=0, le=50)], ...] = Field(
+        default=(1, 2),
+        min_length=1,
+        max_length=10,
+        strict=False,
+        description="how far below the best bid each immediate exit order goes, cents",
+    )
+    exit_reprice_seconds: float = Field(
+        default=120, ge=10, le=3_600, description="after which a resting exit is priced anew"
+    )
+    exit_floor_share: float = Field(
+        default=0.5, ge=0, le=1, description="share of our value below which no stop or time-out sells"
+    )
+
+    @field_validator("exit_ladder_cents")
+    @classmethod
+    def _each_rung_lower(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(later <= earlier for earlier, later in pairwise(value)):
+            raise ValueError("must rise from each order to the next, such as [1, 2]")
+        return value
 
 
 class ExchangeSettings(Section):

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
+from src.execution.limits import ExecutionStyle
 from src.runtime.settings_base import Section
 
 Series = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,40}$")]
@@ -58,6 +59,17 @@ class WeatherModelSettings(Section):
     price_stop: bool = Field(default=False, description="whether risk.stop_loss_percentage applies too")
     thesis_margin: float | None = Field(
         default=0.02, ge=0, le=1, description="sell when the market pays this much over our value, dollars"
+    )
+    execution_style: ExecutionStyle = Field(
+        default=ExecutionStyle.TAKER,
+        strict=False,
+        description="taker: buy what is offered; maker: rest post-only orders and offers at the target",
+    )
+    entry_time_to_live_seconds: float = Field(
+        default=600, ge=10, le=86_400, description="age at which a resting entry is cancelled"
+    )
+    profit_target_percentage: float | None = Field(
+        default=None, gt=0, le=1_000, description="gain of a position, in % of its cost, that closes it"
     )
     nws_contact: str = Field(
         default="operator@localhost",

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from src.core.ports import Strategy
+from src.core.units import CENT_PRICE, SECOND
 from src.edge_detection.weather_config import WeatherConfig
 from src.edge_detection.weather_estimator import EstimatorConfig
 from src.edge_detection.weather_model import WeatherModel
-from src.execution.limits import ExitPolicy
+from src.execution.limits import EntryPolicy, ExitLadder, ExitPolicy
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
 
@@ -48,10 +49,31 @@ def weather_config(settings: Settings, mode: Mode) -> WeatherConfig:
     )
 
 
-def _weather(settings: Settings, mode: Mode) -> Built:
+def entry_policy(settings: Settings) -> EntryPolicy:
+    """How the weather model's entries are made."""
     weather = settings.strategies.weather_model
-    policy = ExitPolicy(price_stop=weather.price_stop, thesis_margin=weather.thesis_margin)
-    return WeatherModel(weather_config(settings, mode)), policy
+    return EntryPolicy(weather.execution_style, int(weather.entry_time_to_live_seconds * SECOND))
+
+
+def exit_policy(settings: Settings) -> ExitPolicy:
+    """When and how the weather model's positions are left before they settle."""
+    weather, risk = settings.strategies.weather_model, settings.risk
+    target = weather.profit_target_percentage
+    return ExitPolicy(
+        price_stop=weather.price_stop,
+        thesis_margin=weather.thesis_margin,
+        profit_target=None if target is None else target / 100,
+        style=weather.execution_style,
+        ladder=ExitLadder(
+            concessions=tuple(cents * CENT_PRICE for cents in risk.exit_ladder_cents),
+            reprice_after=int(risk.exit_reprice_seconds * SECOND),
+            floor_share=risk.exit_floor_share,
+        ),
+    )
+
+
+def _weather(settings: Settings, mode: Mode) -> Built:
+    return WeatherModel(weather_config(settings, mode)), exit_policy(settings)
 
 
 STRATEGIES: tuple[StrategyEntry, ...] = (

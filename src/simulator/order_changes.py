@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from src.core.actions import AmendOrder
 from src.core.sides import BookSide
 from src.core.units import Cash, Count, Nanos, Price
 from src.simulator import refusals
@@ -36,6 +37,20 @@ class Amendment:
     updated_client_order_id: str = ""
     expiration_ts: Nanos | None = None
     exchange_index: int | None = None
+
+
+def amendment(order: AmendOrder) -> Amendment:
+    """The amendment that a caller in the same process asks for."""
+    return Amendment(
+        order_id=order.order_id,
+        ticker=order.ticker,
+        side=order.side,
+        price=order.price,
+        count=order.count,
+        client_order_id=order.client_order_id,
+        expiration_ts=order.expiration_ts,
+        exchange_index=order.exchange_index,
+    )
 
 
 @dataclass(frozen=True, slots=True)

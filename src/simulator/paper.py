@@ -15,9 +15,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from src.core.actions import CancelOrder
+from src.core.actions import AmendOrder, CancelOrder
 from src.core.events import (
     AccountReport,
+    AmendAnswered,
     BookDelta,
     BookDeltas,
     BookInvalid,
@@ -40,6 +41,7 @@ from src.core.ports import ApprovedOrder, Clock
 from src.core.sides import BookSide
 from src.core.units import Cash, Count, Nanos, Price
 from src.simulator.exchange import Exchange
+from src.simulator.order_changes import amendment
 from src.simulator.outputs import FillMade, OrderChange, Output
 from src.simulator.paper_records import fill_event, order_update, settlement_event
 from src.simulator.records import Position, order_from
@@ -143,11 +145,24 @@ class PaperGateway:
             "",
         )
         try:
-            self.exchange.cancel(_KEY, order_id, order.ticker, order.exchange_index)
+            _, taken_out = self.exchange.cancel(_KEY, order_id, order.ticker, order.exchange_index)
         except OrderRefused as refused:
             outcome = "not_found" if refused.code == "not_found" else "failed"
             return CancelAnswered(order.client_order_id, outcome, str(refused), now)
-        return CancelAnswered(order.client_order_id, "canceled", "", now)
+        return CancelAnswered(order.client_order_id, "canceled", "", now, taken_out)
+
+    async def amend(self, order: AmendOrder) -> AmendAnswered:
+        """Make one order smaller, or give it another expiry."""
+        now = self._clock.now()
+        self.exchange.advance(now)
+        outcome, detail = "amended", ""
+        try:
+            self.exchange.amend(_KEY, amendment(order))
+        except OrderRefused as refused:
+            outcome, detail = "failed", str(refused)
+        return AmendAnswered(
+            order.client_order_id, outcome, order.count, order.expiration_ts, detail, now, now
+        )
 
     async def report(self, since: Nanos) -> AccountReport:
         """The account's records: what rests or changed since ``since``, open positions, cash."""

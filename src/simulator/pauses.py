@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo
-
-from src.core.units import SECOND, Nanos
-
-NEW_YORK = ZoneInfo("America/New_York")
-PAUSE_FROM, PAUSE_TO = time(3), time(5)
-_THURSDAY = 3
-_WEEK = timedelta(days=7)
+from src.core.trading_hours import weekly_pause
+from src.core.units import Nanos
 
 
 class WeeklyPause:
@@ -32,18 +25,5 @@ class WeeklyPause:
     def window(self, now: Nanos) -> tuple[Nanos, Nanos]:
         """Beginning and end of the first pause that is not over at ``now``."""
         if now >= self._end:
-            self._start, self._end = _window(now)
+            self._start, self._end = weekly_pause(now)
         return self._start, self._end
-
-
-def _window(now: Nanos) -> tuple[Nanos, Nanos]:
-    today = datetime.fromtimestamp(now // SECOND, UTC).astimezone(NEW_YORK).date()
-    day = today + timedelta(days=(_THURSDAY - today.weekday()) % 7)
-    bounds = [_at(datetime.combine(day, each, NEW_YORK)) for each in (PAUSE_FROM, PAUSE_TO)]
-    if now >= bounds[1]:
-        bounds = [_at(datetime.combine(day + _WEEK, each, NEW_YORK)) for each in (PAUSE_FROM, PAUSE_TO)]
-    return bounds[0], bounds[1]
-
-
-def _at(moment: datetime) -> Nanos:
-    return int(moment.timestamp()) * SECOND

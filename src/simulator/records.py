@@ -54,6 +54,8 @@ def order_from(intent: OrderIntent) -> NewOrder:
         post_only=intent.post_only,
         reduce_only=intent.reduce_only,
         expiration_ts=intent.expiration_ts,
+        # As the body sent over the wire says it: what rests ends when the exchange pauses.
+        cancel_on_pause=intent.time_in_force is TimeInForce.GOOD_TILL_CANCELED,
         exchange_index=intent.exchange_index,
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from src.core.trading_hours import PAUSE_FROM, PAUSE_TO
 from src.simulator.answers import API, json_answer
 from src.simulator.exchange import Exchange
-from src.simulator.pauses import PAUSE_FROM, PAUSE_TO
 from src.simulator.render import Json, rfc3339
 from src.simulator.views import AccountViews
 

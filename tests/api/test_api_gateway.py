@@ -14,7 +14,7 @@ from aiohttp import web
 from src.api.budget import RateBudget
 from src.api.client import KalshiClient
 from src.api.gateway import KalshiGateway
-from src.core.actions import CancelOrder
+from src.core.actions import AmendOrder, CancelOrder
 from src.core.errors import DefiniteError, FatalError, RetryableError
 from src.core.events import CancelAnswered, OrderAccepted, OrderRejected, OrderUnknown
 from src.core.sides import BookSide
@@ -337,3 +337,44 @@ async def test_a_revoked_key_stops_the_report_after_two_requests(records, gatewa
     with pytest.raises(FatalError, match="KALSHI_API_KEY"):
         await gateway.report(0)
     assert len(records.requests) == 2
+
+
+AMEND = AmendOrder("6f0c", "a1", TICKER, 0, BookSide.ASK, 3_700, 900, 1_795_421_400 * SECOND)
+
+
+async def test_an_amendment_sends_the_total_and_repeats_the_orders_own_terms(exchange, gateway):
+    """The wire's ``count`` is what has filled plus what shall rest."""
+    exchange.routes[f"POST {CREATE}/a1/amend"] = answering({**ACCEPTED, "order_id": "a1"}, 200)
+    answer = await gateway.amend(AMEND)
+    assert (answer.outcome, answer.count, answer.expiration_ts) == ("amended", 900, AMEND.expiration_ts)
+    assert answer.ts_event == 1_795_420_800_345 * MILLISECOND
+    (sent,) = exchange.sent("POST", f"{CREATE}/a1/amend")
+    assert json.loads(sent.body) == {
+        "ticker": TICKER,
+        "side": "ask",
+        "price": "0.3700",
+        "count": "9.00",
+        "exchange_index": 0,
+        "client_order_id": "6f0c",
+        "expiration_time": 1_795_421_400,
+    }
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        drop,
+        refusing("not_found", 404),
+        refusing("invalid_order_size", 400),
+        answering({**ACCEPTED, "order_id": "another"}, 200),
+        answering("<html>Bad Gateway</html>", 502),
+        answering({"order_id": "a1"}, 200),
+    ],
+)
+async def test_an_amendment_without_a_good_answer_proves_nothing(exchange, gateway, handler):
+    """Sent once; the engine asks the records and takes the order out where it must not be larger."""
+    exchange.routes[f"POST {CREATE}/a1/amend"] = handler
+    answer = await gateway.amend(AMEND)
+    assert (answer.outcome, answer.client_order_id) == ("failed", "6f0c")
+    assert answer.detail
+    assert len(exchange.sent("POST", f"{CREATE}/a1/amend")) == 1

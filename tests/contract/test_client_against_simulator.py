@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from src.api.client import KalshiClient
 from src.api.convert import to_levels, to_market
 from src.api.feed import KalshiFeed
+from src.api.gateway import KalshiGateway
 from src.api.key_check import check_key
 from src.api.market_filter import TimeFilter
 from src.api.schema import CreateOrderAnswer, CreateOrderBody
@@ -21,6 +22,7 @@ from src.api.schema_orders import AmendOrderBody, CancelItemBody
 from src.api.signing import Signer, load_private_key
 from src.api.spot_check import SpotChecker
 from src.api.status_source import StatusSource
+from src.core.actions import AmendOrder
 from src.core.book import OrderBook
 from src.core.errors import DefiniteError
 from src.core.events import (
@@ -36,6 +38,7 @@ from src.core.grid import LINEAR_CENT
 from src.core.market import Market, MarketStatus, Strike, StrikeKind
 from src.core.sides import BookSide
 from src.core.units import HOUR, MINUTE, SECOND
+from src.simulator.faults_orders import OrderFaults
 from src.simulator.service import SimulatorService
 from src.simulator.venue import VenueRules
 from src.simulator.world import CrowdQuote, CrowdTake, Determine, ListEvent, WorldEvent
@@ -62,6 +65,11 @@ def make_market(ticker: str) -> Market:
         settlement_timer_seconds=3600,
         rules_primary="If the maximum is between 50 and 51.",
     )
+
+
+class StoppedClock:
+    def now(self) -> int:
+        return T0
 
 
 @dataclass
@@ -202,6 +210,26 @@ async def test_an_order_is_created_amended_decreased_and_cancelled(service, clie
         await client.cancel_order(created.order_id, TICKER, 0)
     assert caught.value.code == "not_found"
     assert (await client.order(created.order_id)).status == "canceled"
+
+
+async def test_the_gateway_amends_to_a_total_and_keeps_the_place_in_the_queue(service, client):
+    """What has filled counts: three filled and a total of six leave three resting, where they were."""
+    service.driver.step_until(T0)
+    gateway, exchange = KalshiGateway(client, StoppedClock()), service.exchange
+    created = await client.create_order(order("a", expiration_time=START + 60))
+    account = exchange.account(service.key_id)
+    resting = account.orders[created.order_id]
+    OrderFaults(exchange).fill_up_to(service.key_id, created.order_id, 300)
+    before = exchange.queue_position(resting)
+    wanted = AmendOrder("a", created.order_id, TICKER, 0, resting.side, resting.price, 600, T0 + 120 * SECOND)
+    answer = await gateway.amend(wanted)
+    assert (answer.outcome, answer.count, answer.ts_event) == ("amended", 600, exchange.now)
+    assert (resting.filled, resting.remaining) == (300, 300)
+    assert exchange.queue_position(resting) == before
+    assert resting.request.expiration_ts == T0 + 120 * SECOND
+    answer = await gateway.amend(replace(wanted, count=300))
+    assert answer.outcome == "failed"  # a total must exceed what has filled
+    assert "invalid_order_size" in answer.detail
 
 
 async def test_batches_answer_each_order(service, client):

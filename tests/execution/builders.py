@@ -25,7 +25,7 @@ from src.core.sides import Outcome
 from src.core.signal import Signal, make_signal_id
 from src.core.units import DAY, DOLLAR_CASH, HOUR, SECOND, Cash, Count, Nanos, Price
 from src.execution.engine import Action, Engine
-from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
+from src.execution.limits import EntryPolicy, ExitPolicy, ReconcilePolicy, RiskLimits
 from src.execution.risk import Approved
 
 NOW: Nanos = 1_795_420_800 * SECOND
@@ -153,11 +153,13 @@ def order_update(
 
 
 def engine(
-    limits: RiskLimits | None = None, exits: dict[str, ExitPolicy] | None = None
+    limits: RiskLimits | None = None,
+    exits: dict[str, ExitPolicy] | None = None,
+    entries: dict[str, EntryPolicy] | None = None,
 ) -> tuple[Engine, Scripted]:
     """A fresh engine with the scripted strategy."""
     strategy = Scripted()
-    built = Engine([strategy], limits or RiskLimits(min_edge=0.02), ReconcilePolicy(), exits or {})
+    built = Engine([strategy], limits or RiskLimits(min_edge=0.02), ReconcilePolicy(), exits or {}, entries)
     return built, strategy
 
 
@@ -165,9 +167,10 @@ def ready(
     limits: RiskLimits | None = None,
     exits: dict[str, ExitPolicy] | None = None,
     balance: Cash = 1_000 * DOLLAR_CASH,
+    entries: dict[str, EntryPolicy] | None = None,
 ) -> tuple[Engine, Scripted]:
     """An engine that has reconciled, with one open two-sided market at 0.50 / 0.52."""
-    built, strategy = engine(limits, exits)
+    built, strategy = engine(limits, exits, entries)
     built.start(StoredState(), NOW)
     built.handle(FeedUp("market", NOW))
     built.handle(report(balance=balance))

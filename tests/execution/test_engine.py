@@ -161,7 +161,7 @@ def test_a_fill_after_a_cancel_is_legal() -> None:
     )
     out = engine.handle(Shutdown(b.NOW))
     assert any(isinstance(action, CancelOrder) for action in out)
-    engine.handle(CancelAnswered(order.intent.client_order_id, "canceled", "", b.NOW))
+    engine.handle(CancelAnswered(order.intent.client_order_id, "canceled", "", b.NOW, count - 100))
     engine.handle(b.fill_of(order, 100))
     assert engine.position(b.TICKER) == 100
     assert b.status_of(engine, order) is OrderStatus.CANCELED

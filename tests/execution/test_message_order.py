@@ -25,7 +25,7 @@ from src.core.events import (
 )
 from src.core.sides import BookSide
 from src.core.signal import OrderIntent, TimeInForce
-from src.core.units import DOLLAR_CASH, MINUTE, SECOND, Nanos
+from src.core.units import DAY, DOLLAR_CASH, MINUTE, SECOND, Nanos
 from src.execution.engine import Engine
 from src.execution.limits import ReconcilePolicy, RiskLimits
 from src.simulator.exchange import Exchange
@@ -53,13 +53,15 @@ class Trace:
 def _engine(seed: int) -> tuple[Engine, tuple[OrderIntent, ...]]:
     """An engine that has just approved an order in each market; half of them rest."""
     strategy = b.Scripted()
+    strategy.fair = 0.99  # stands behind what rests, so that only the exchange ends orders
     limits = RiskLimits(min_edge=0.02, max_portfolio_heat=1.0, depth_share=1.0)
     engine = Engine([strategy], limits, ReconcilePolicy(), {})
     dice, make = Random(seed), engine.entry_desk._entry
 
     def entry(*args: Any) -> OrderIntent:
         kind = dice.choice((TimeInForce.GOOD_TILL_CANCELED, TimeInForce.IMMEDIATE_OR_CANCEL))
-        return replace(make(*args), time_in_force=kind)
+        until = b.NOW + DAY if kind is TimeInForce.GOOD_TILL_CANCELED else None
+        return replace(make(*args), time_in_force=kind, expiration_ts=until)
 
     engine.entry_desk._entry = entry  # type: ignore[method-assign]
     engine.start(StoredState(), b.NOW)

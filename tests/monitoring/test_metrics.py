@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from src.core.actions import (
     AccountMarked,
     ControlValue,
+    ExitJudged,
     FillApplied,
     GateResult,
     Noted,
@@ -132,6 +135,26 @@ def test_reconciliation_differences_are_counted_and_its_time_is_kept() -> None:
     metrics.observe(Reconciled((), (), TS + SECOND))
     assert value(metrics, "kalshi_reconcile_mismatches_total") == 2
     assert value(metrics, "kalshi_last_reconcile_timestamp_seconds") == 1_800_000_001
+
+
+def test_early_exits_show_what_holding_would_have_made() -> None:
+    """Two stops: one saved money, one gave it away; the gauge is their sum."""
+    metrics = Metrics()
+    for proceeds, hold in ((2_850_000, 0), (2_850_000, 10_000_000)):
+        metrics.observe(ExitJudged("s", "weather", "stop_loss", "T", Outcome.YES, 1_000, proceeds, hold, TS))
+    labels = {"strategy": "weather", "reason": "stop_loss"}
+    assert value(metrics, "kalshi_exits_judged_total", **labels) == 2
+    assert value(metrics, "kalshi_exit_gain_dollars", **labels) == pytest.approx(-4.3)
+
+
+def test_positions_that_cannot_be_sold_are_counted() -> None:
+    """Each once, until its way out is back."""
+    metrics = Metrics()
+    for reason in ("nobody bids", "the exchange is paused"):
+        metrics.observe(Noted("exit_path_lost", {"ticker": "T", "reason": reason}, TS))
+    assert value(metrics, "kalshi_positions_without_exit") == 1
+    metrics.observe(Noted("exit_path_back", {"ticker": "T", "reason": ""}, TS))
+    assert value(metrics, "kalshi_positions_without_exit") == 0
 
 
 def test_journal_only_records_change_nothing() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from src.core.actions import Alert, AuditRecord, CancelOrder, StateChanged, StoredState
+from src.core.actions import Alert, AmendOrder, AuditRecord, CancelOrder, StateChanged, StoredState
 from src.core.errors import StoreUnavailableError
 from src.core.events import (
     AccountReport,
+    AmendAnswered,
     CancelAnswered,
     DailyMaximum,
     Event,
@@ -101,6 +102,13 @@ class ScriptedGateway:
         self.asked.append("cancel")
         self.cancelled.append(order.client_order_id)
         return CancelAnswered(order.client_order_id, "canceled", "", self._now)
+
+    async def amend(self, order: AmendOrder) -> AmendAnswered:
+        """Every amendment works."""
+        self.asked.append("amend")
+        return AmendAnswered(
+            order.client_order_id, "amended", order.count, order.expiration_ts, "", self._now, self._now
+        )
 
     async def report(self, since: Nanos) -> AccountReport:
         """An empty account with a thousand dollars."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from src.core.actions import Severity
 from src.core.errors import ConfigError
 from src.runtime.settings import KNOWN_KEYS, Settings, load_settings
 from src.runtime.settings_env import NAMED_KEYS, SECRET_NAMES, variable_of
@@ -88,9 +88,9 @@ def test_every_key_can_be_given_in_the_environment(key: tuple[str, ...]) -> None
     if value is None:
         raw = "null"
     elif isinstance(value, tuple):
-        raw = f"[{', '.join(value)}]"
+        raw = f"[{', '.join(str(item) for item in value)}]"
     else:
-        raw = str(value.value if isinstance(value, Severity) else value)
+        raw = str(value.value if isinstance(value, Enum) else value)
     assert load_settings(None, {variable_of(key): raw}, None) == Settings()
 
 

@@ -9,7 +9,7 @@ from tests.simulation.world import run_world
 CAUGHT_BY: dict[str, int] = {
     "a timeout is booked as a rejection": 1006,
     "an order is sent before it is stored": 1001,
-    "an unknown order is sent again with a fresh client id": 1001,
+    "an unknown order is sent again with a fresh client id": 1003,
     "the trade id is not checked": 1000,
     "reports are applied without their fills": 1000,
     "absence is believed at once": 1006,
@@ -26,10 +26,10 @@ CAUGHT_BY: dict[str, int] = {
     "a scalar settlement pays a dollar": 1013,
     "cash is not compared": 1006,
     "a book older than the doubt about it is accepted": 1001,
-    "records of the downtime are not read": 1053,
-    "fills of stored orders are not restored": 1001,
+    "records of the downtime are not read": 1172,
+    "fills of stored orders are not restored": 1002,
     "a book in doubt is shown": 1000,
-    "no last look before sending": 1033,
+    "no last look before sending": 1353,
     "what was held locally is forgotten": 1015,
     "an entry leaves although its row was not stored": 1015,
     "records the database did not take are dropped": 1015,
@@ -41,6 +41,15 @@ CAUGHT_BY: dict[str, int] = {
     "the city caps let everything through": 1025,
     "the strategy cap looks at one market": 1138,
     "the event cap ignores orders in flight": 1014,
+    "the remainder of a partial fill is forgotten": 1044,
+    "the time to live is ignored": 1015,
+    "a resting exit is twice the position": 1001,
+    "amend gets what remains instead of the total": 1051,
+    "the target is left resting beside a stop": 1015,
+    "more is bought where there is no way out": 1001,
+    "a resting exit is not cut down to what is held": 1507,
+    "a resting exit may take": 1001,
+    "entries go on resting while reducing": 1037,
 }
 _OTHERS = 40
 

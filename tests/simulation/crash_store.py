@@ -160,6 +160,10 @@ class Committed:
                 pass
 
     def _put(self, record: OrderChanged) -> None:
+        if not record.external and not 0 <= record.filled <= record.intent.count:
+            raise DuplicateError(
+                f"order {record.client_order_id} has filled {record.filled} of {record.intent.count}"
+            )
         known = self.orders.get(record.client_order_id)
         order_id = record.order_id or (known.order_id if known else "")
         for other, row in self.orders.items():

@@ -6,11 +6,19 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from src.core.actions import CancelOrder
+from src.core.actions import AmendOrder, CancelOrder
 from src.core.errors import RetryableError
-from src.core.events import AccountReport, CancelAnswered, OrderAccepted, OrderRejected, OrderUnknown
+from src.core.events import (
+    AccountReport,
+    AmendAnswered,
+    CancelAnswered,
+    OrderAccepted,
+    OrderRejected,
+    OrderUnknown,
+)
 from src.core.ports import ApprovedOrder, Clock
 from src.core.units import SECOND, Nanos
+from src.simulator.order_changes import amendment
 from src.simulator.refusals import OrderRefused
 from tests.simulation.sim_venue import KEY, SimVenue
 from tests.simulation.stage import Stage
@@ -122,16 +130,49 @@ class FaultyGateway:
             return CancelAnswered(cid, "failed", "timeout", self._clock.now())
         try:
             self._venue.advance()
-            self._venue.exchange.cancel(KEY, order.order_id, order.ticker, order.exchange_index)
+            _, taken_out = self._venue.exchange.cancel(
+                KEY, order.order_id, order.ticker, order.exchange_index
+            )
             outcome, detail = "canceled", ""
         except OrderRefused as refused:
+            taken_out = 0
             outcome, detail = ("not_found" if refused.code == "not_found" else "failed"), refused.code
         await self._host.point("order: answered")
         if stage.hits("lose_response", stage.plan.lose_response):
             await asyncio.sleep(TIMEOUT)
             return CancelAnswered(cid, "failed", "timeout", self._clock.now())
         await asyncio.sleep(stage.latency("answer"))
-        return CancelAnswered(cid, outcome, detail, self._clock.now())
+        return CancelAnswered(cid, outcome, detail, self._clock.now(), taken_out)
+
+    async def amend(self, order: AmendOrder) -> AmendAnswered:
+        """Amend once."""
+        stage = self._stage
+        stage.saw("amend sent")
+        await asyncio.sleep(stage.latency("order"))
+        if stage.hits("lose_request", stage.plan.lose_request):
+            await asyncio.sleep(TIMEOUT)
+            return self._amended(order, "failed", "timeout", 0)
+        self._venue.advance()
+        arrived = self._venue.exchange.now
+        try:
+            self._venue.exchange.amend(KEY, amendment(order))
+            outcome, detail = "amended", ""
+            stage.trace(f"venue: amended {order.client_order_id[:8]} to {order.count}")
+        except OrderRefused as refused:
+            outcome, detail = "failed", refused.code
+        await self._host.point("order: answered")
+        if stage.hits("lose_response", stage.plan.lose_response):
+            await asyncio.sleep(TIMEOUT)
+            return self._amended(order, "failed", "timeout", 0)
+        await asyncio.sleep(stage.latency("answer"))
+        return self._amended(order, outcome, detail, arrived)
+
+    def _amended(self, order: AmendOrder, outcome: str, detail: str, ts: Nanos) -> AmendAnswered:
+        self._stage.saw(f"amend {outcome}")
+        now = self._clock.now()
+        return AmendAnswered(
+            order.client_order_id, outcome, order.count, order.expiration_ts, detail, ts, now
+        )
 
     # --- records -------------------------------------------------------------------------------------
 

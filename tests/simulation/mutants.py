@@ -31,6 +31,7 @@ from src.execution.risk import approve
 from src.execution.risk_context import Cap, RiskContext
 from src.execution.trading_state import TradingControl
 from src.runtime.writer import StoreWriter
+from tests.simulation.mutants_resting import RESTING_MUTANTS
 
 Patch = tuple[Any, str, Any]
 
@@ -368,6 +369,7 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "the drawdown is forgotten on restart": _drawdown_forgotten,
     "the 24-hour loss is forgotten on restart": _loss_24h_forgotten,
     "a strategy switched off is on after a restart": _switch_forgotten_on_restart,
+    **RESTING_MUTANTS,
 }
 
 

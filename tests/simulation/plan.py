@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass, replace
 
 from src.core.units import DOLLAR_CASH, MINUTE, SECOND, Cash, Nanos
-from src.execution.limits import CorrelatedGroup, RiskLimits
+from src.execution.limits import CorrelatedGroup, ExecutionStyle, RiskLimits
 
 SERIES = "KXHIGHNY"
 
@@ -37,7 +37,7 @@ class Plan:
     balance: Cash
     limits: RiskLimits
     stop_price: bool
-    gtc_share: float
+    style: ExecutionStyle
     news_every: float
     latency: tuple[float, float]
     lose_request: float
@@ -74,6 +74,11 @@ class Plan:
     clock_offset: Nanos
     flatten: bool
     store_away_every: float
+    time_to_live: Nanos
+    profit_target: float | None
+    reprice_after: Nanos
+    hand_amend_every: float
+    refuse_late_every: float
     exclusive: bool = False
     category: str = ""
 
@@ -102,6 +107,7 @@ def draw(seed: int) -> Plan:
         consecutive_losses=rng.choice([3, 50]),
         depth_share=rng.choice([0.25, 1.0]),
         max_slippage=0.05,
+        longest_expiry=20 * SECOND,
     )
     low = rng.choice([0.005, 0.05, 0.3])
     plan = Plan(
@@ -111,7 +117,7 @@ def draw(seed: int) -> Plan:
         balance=rng.choice([300, 1_000]) * DOLLAR_CASH,
         limits=limits,
         stop_price=rng.random() < 0.7,
-        gtc_share=rng.choice([0.0, 0.0, 0.5]),
+        style=rng.choice([ExecutionStyle.TAKER, ExecutionStyle.MAKER]),
         news_every=rng.uniform(1.0, 5.0),
         latency=(low, low * rng.uniform(1.5, 6)),
         lose_request=rate(0.2),
@@ -147,6 +153,11 @@ def draw(seed: int) -> Plan:
         opening_position=rng.random() < 0.2,
         clock_offset=rng.choice([0, 0, SECOND // 2, -SECOND // 2]),
         flatten=rng.random() < 0.6,
+        time_to_live=rng.choice([10, 25, 60]) * SECOND,
+        profit_target=rng.choice([None, 0.02, 0.15]),
+        reprice_after=rng.choice([8, 20]) * SECOND,
+        hand_amend_every=every(8, 40, 0.25),
+        refuse_late_every=every(5, 30, 0.3),
         store_away_every=every(20, 60, 0.35),
     )
     return _concentrated(plan)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from random import Random
 
 from src.core.actions import Alert, AuditRecord, StoredState
 from src.core.events import DailyMaximum, Event, ForecastUpdate
 from src.core.ports import ApprovedOrder
-from src.core.signal import OrderIntent, Purpose, TimeInForce
 from src.core.units import Nanos
 from src.database.durable import DurableStore
 from src.database.held import HeldEntry
 from src.execution.engine import Action, Engine
-from src.execution.limits import ExitPolicy, ReconcilePolicy
+from src.execution.limits import EntryPolicy, ExitLadder, ExitPolicy, ReconcilePolicy
 from src.runtime.daemon import Daemon
 from src.runtime.supervisor import Supervisor
 from src.runtime.writer import StoreLostError
@@ -71,11 +69,18 @@ class Process:
         committed.fence += 1
         self.fence = committed.fence
         plan = stage.plan
-        policy = {NAME: ExitPolicy(price_stop=plan.stop_price, thesis_margin=0.05)}
-        self.engine = WatchedEngine([ScriptedStrategy()], plan.limits, ReconcilePolicy(), policy)
+        exits = ExitPolicy(
+            price_stop=plan.stop_price,
+            thesis_margin=0.05,
+            profit_target=plan.profit_target,
+            style=plan.style,
+            ladder=ExitLadder(reprice_after=plan.reprice_after),
+        )
+        entries = EntryPolicy(plan.style, plan.time_to_live)
+        self.engine = WatchedEngine(
+            [ScriptedStrategy()], plan.limits, ReconcilePolicy(), {NAME: exits}, {NAME: entries}
+        )
         self.engine.process = self
-        if plan.gtc_share:
-            self._let_entries_rest()
         self.feed = FaultyFeed(wire, self.clock)
         self.daemon = Daemon(
             engine=self.engine,
@@ -148,18 +153,6 @@ class Process:
         if self.alive:
             self.stage.trace(f"alert {alert.severity.value} {alert.text[:110]}")
             self.stage.saw(f"alert {alert.key.partition(':')[0]}")
-
-    def _let_entries_rest(self) -> None:
-        """Some entries rest, so that the engine's handling of resting orders is driven too."""
-        dice, make = self.stage.dice("gtc"), self.engine.entry_desk._entry
-
-        def entry(*args: object) -> OrderIntent:
-            intent: OrderIntent = make(*args)  # type: ignore[arg-type]
-            if intent.purpose is Purpose.ENTRY and dice.random() < self.stage.plan.gtc_share:
-                return replace(intent, time_in_force=TimeInForce.GOOD_TILL_CANCELED)
-            return intent
-
-        self.engine.entry_desk._entry = entry  # type: ignore[method-assign, assignment]
 
 
 class StorePort:

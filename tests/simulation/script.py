@@ -9,6 +9,8 @@ from src.core.events import Command, CommandKind
 from src.core.sides import BookSide, Outcome
 from src.core.signal import TimeInForce
 from src.core.units import CENT_PRICE, DOLLAR_CASH, ONE_CONTRACT, SECOND
+from src.simulator.faults_orders import OrderFaults
+from src.simulator.order_changes import Amendment
 from src.simulator.records import NewOrder
 from src.simulator.refusals import OrderRefused
 from src.simulator.world import CrowdQuote, CrowdTake, Determine
@@ -69,6 +71,8 @@ class Script:
                 ("manual", plan.manual_trade_every, self._trade_by_hand),
                 ("deposit", plan.deposit_every, self._deposit),
                 ("venue cancel", plan.venue_cancel_every, self._venue_cancels),
+                ("late refusal", plan.refuse_late_every, self._venue_refuses_late),
+                ("amend by hand", plan.hand_amend_every, self._amend_by_hand),
                 ("command", plan.command_every, self._command),
                 ("one-sided", plan.one_sided_every, self._withdraw_a_side),
             ):
@@ -166,6 +170,24 @@ class Script:
         count = dice.randint(1, 8) * ONE_CONTRACT
         self._foreign(NewOrder(ticker, side, price, count, TimeInForce.IMMEDIATE_OR_CANCEL))
 
+    def _amend_by_hand(self) -> None:
+        """The owner changes the size of an order that rests, ours included."""
+        dice = self._stage.dice("amend by hand")
+        for order in tuple(self._venue.account.open_orders.values()):
+            count = order.filled + max(ONE_CONTRACT, order.remaining + dice.randint(-8, 8) * ONE_CONTRACT)
+            self._watch.foreign = True
+            self._watch.by_hand.add(order.client_order_id)
+            self._venue.advance()
+            wanted = Amendment(order.order_id, order.ticker, order.side, order.price, count)
+            try:
+                self._venue.exchange.amend(KEY, wanted)
+            except OrderRefused as refused:
+                self._stage.trace(f"venue: refuses the owner {refused.code}")
+                return
+            self._stage.saw("order amended by hand")
+            self._stage.trace(f"venue: by hand {order.order_id[:8]} to {count}")
+            return
+
     def _foreign(self, request: NewOrder) -> None:
         self._watch.foreign = True
         try:
@@ -195,8 +217,20 @@ class Script:
 
     def _venue_cancels(self) -> None:
         for order in tuple(self._venue.account.open_orders.values()):
-            self._venue.exchange.cancel(KEY, order.order_id, order.ticker)
+            try:
+                self._venue.exchange.cancel(KEY, order.order_id, order.ticker)
+            except OrderRefused as refused:
+                self._stage.trace(f"venue: does not end the order {refused.code}")
+                return
             self._stage.saw("order ended by the venue after its acknowledgement")
+            return
+
+    def _venue_refuses_late(self) -> None:
+        dice = self._stage.dice("late refusal")
+        for order in tuple(self._venue.account.open_orders.values()):
+            faults = OrderFaults(self._venue.exchange)
+            faults.reject(KEY, order.order_id, dice.choice(["post_only_cross", "self_trade"]))
+            self._stage.saw("refused after its acknowledgement")
             return
 
     async def _pauses(self) -> None:
@@ -245,7 +279,7 @@ class Script:
 
     async def _often(self, name: str, every: float, act: Callable[[], None]) -> None:
         dice = self._stage.dice(f"every {name}")
-        if name in {"external", "manual", "deposit"}:
+        if name in {"external", "manual", "deposit", "amend by hand"}:
             await asyncio.sleep(_QUIET_OPENING)
         while self._stage.faulty:
             await asyncio.sleep(dice.expovariate(1 / every))

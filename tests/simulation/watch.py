@@ -44,6 +44,7 @@ from tests.simulation.news import NAME
 from tests.simulation.sim_venue import SimVenue
 from tests.simulation.stage import Stage
 from tests.simulation.watch_limits import Concentration, Losses
+from tests.simulation.watch_resting import RestingWatch
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -64,6 +65,8 @@ class Watch:
         self.sent: dict[str, OrderIntent] = {}
         self.halted = False
         self.foreign = False
+        self.by_hand: set[str] = set()
+        self._resting = RestingWatch(stage, venue, self.sent)
         self._by_signal: dict[tuple[str, int], str] = {}
         self._concentration = Concentration(stage, venue)
         self._losses = Losses(stage)
@@ -125,8 +128,6 @@ class Watch:
             if self.paused:
                 stage.violated(f"I5: entry {cid} leaves after a pause nobody lifted")
             self._losses.entry_leaves(cid, process.engine.ledger.external_cash)
-        elif not intent.reduce_only:
-            stage.violated(f"I5: exit {cid} may open a position")
         self.sent[cid] = intent
         self._by_signal[key] = cid
         self._open.add(cid)
@@ -138,6 +139,7 @@ class Watch:
     ) -> None:
         """The engine handled an event: I4, I5 and the halts."""
         self._follow(process, event, before)
+        self._resting.handled(process, event, actions)
         for action in actions:
             match action:
                 case Approved(intent=intent):
@@ -176,6 +178,7 @@ class Watch:
     def step(self) -> None:
         """No reserve is released while its order may still trade; one order at the venue per intent."""
         process = self._process
+        self._resting.step(self.foreign)
         for order_id in list(self.venue.account.orders)[len(self._venue_ids) :]:
             cid = self.venue.account.orders[order_id].client_order_id
             self._venue_ids[order_id] = cid
@@ -188,6 +191,8 @@ class Watch:
             possible, ended = self._possible(process, cid, by_client.get(cid))
             intent = self.sent[cid]
             mine = process.engine.ledger.orders.get(cid)
+            if cid in self.by_hand:
+                continue  # made larger by the owner, which is heard of only later
             needed = worst_case_cost(intent, possible, _FEES)
             if mine is None:
                 self.stage.violated(f"order {cid} is forgotten")

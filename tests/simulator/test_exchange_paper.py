@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from src.core.actions import CancelOrder
+from src.core.actions import AmendOrder, CancelOrder
 from src.core.events import (
     BookDelta,
     BookInvalid,
@@ -23,11 +23,12 @@ from src.core.events import (
     PublicTrade,
     VenueOrderStatus,
 )
+from src.core.fees import FeeSchedule, FeeType
 from src.core.market import MarketStatus
 from src.core.ports import OrderGateway
 from src.core.sides import BookSide
 from src.core.signal import OrderIntent, Purpose, TimeInForce
-from src.core.units import DOLLAR_CASH, HOUR, parse_cash
+from src.core.units import DOLLAR_CASH, HOUR, MINUTE, SECOND, parse_cash
 from src.simulator.paper import PaperGateway
 
 from .conftest import EVENT, T0, TICKER, make_market
@@ -223,3 +224,56 @@ async def test_closing_time_cancels_resting_paper_orders(desk: Desk) -> None:
     _, update = await desk.events(2)
     assert isinstance(update, OrderUpdate)
     assert (update.status, update.reason) == (VenueOrderStatus.CANCELED, "CloseCancel")
+
+
+async def test_an_amended_paper_order_is_smaller_by_its_total_and_expires_when_it_says(desk: Desk) -> None:
+    """Half filled, made smaller, then ended by its new expiry, as on the exchange."""
+    desk.snapshot({}, {4400: 300})
+    order = await desk.order(BID, 4200, 800)
+    desk.trade(4100, 300, ASK)
+    until = T0 + 5 * MINUTE
+    amend = AmendOrder(order.client_order_id, order.order_id, TICKER, 0, BID, 4200, 500, until)
+    answer = await desk.gateway.amend(amend)
+    assert (answer.outcome, answer.count, answer.expiration_ts) == ("amended", 500, until)
+    (held,) = (await desk.gateway.report(0)).orders
+    assert (held.filled, held.remaining, held.count) == (300, 200, 500)
+    refused = await desk.gateway.amend(replace(amend, count=300))
+    assert refused.outcome == "failed"
+    desk.clock.at = until
+    desk.gateway.advance()
+    (held,) = (await desk.gateway.report(0)).orders
+    assert (held.status, held.reason, held.filled) == (VenueOrderStatus.CANCELED, "ExpiryCancel", 300)
+
+
+async def test_a_post_only_paper_order_is_refused_where_it_would_take(desk: Desk) -> None:
+    """Resting means resting: the refusal is the one of the wire."""
+    desk.snapshot({}, {4400: 300})
+    resting = TimeInForce.GOOD_TILL_CANCELED
+    intent = OrderIntent("c", "s", "t", TICKER, EVENT, BID, 4400, 100, resting, Purpose.ENTRY, T0, "")
+    intent = replace(intent, post_only=True, expiration_ts=T0 + MINUTE)
+    answer = await desk.gateway.submit(Approved(intent))
+    assert isinstance(answer, OrderRejected)
+    assert (answer.code, answer.message) == ("invalid_order", "post only cross")
+    answer = await desk.gateway.submit(Approved(replace(intent, client_order_id="d", price=4300)))
+    assert isinstance(answer, OrderAccepted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fee"),
+    [
+        (FeeType.QUADRATIC, 0),
+        (FeeType.QUADRATIC_WITH_MAKER_FEES, parse_cash("0.0128", "fee")),  # 0.0175 x 3 x 0.42 x 0.58, up
+    ],
+)
+async def test_a_resting_paper_order_pays_the_makers_fee(desk: Desk, kind: FeeType, fee: int) -> None:
+    """Nothing in a plain series, a quarter of the taker's fee where makers pay."""
+    ticker = f"{EVENT}-T99"
+    market = replace(make_market(), ticker=ticker, fees=FeeSchedule(kind))
+    desk.gateway.on_market_event(MarketUpdate(market, T0))
+    desk.gateway.on_market_event(BookSnapshot(ticker, (), ((4400, 300),), 1, T0, T0))
+    resting = TimeInForce.GOOD_TILL_CANCELED
+    intent = OrderIntent("m", "s", "t", ticker, EVENT, BID, 4200, 300, resting, Purpose.ENTRY, T0, "")
+    await desk.gateway.submit(Approved(replace(intent, post_only=True, expiration_ts=T0 + MINUTE)))
+    desk.gateway.on_market_event(PublicTrade(ticker, "x", 4100, 300, ASK, T0, T0 + SECOND))
+    (fill,) = (await desk.gateway.report(0)).fills
+    assert (fill.is_taker, fill.count, fill.fee) == (False, 300, fee)
