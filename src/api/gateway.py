@@ -76,7 +76,8 @@ class KalshiGateway:
             cancel_later()
             return OrderRejected(wanted, NOT_SENT, "cancelled before it was sent", self._clock.now())
         except (DefiniteError, RetryableError, FatalError) as error:
-            return OrderRejected(wanted, error.code, str(error), self._clock.now())
+            is_fatal = isinstance(error, FatalError)
+            return OrderRejected(wanted, error.code, str(error), self._clock.now(), fatal=is_fatal)
         except UnknownOutcomeError as error:
             reason = "exists" if error.code == ORDER_EXISTS else str(error)
             return OrderUnknown(wanted, reason, self._clock.now())

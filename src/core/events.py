@@ -178,12 +178,13 @@ class OrderAccepted:
 
 @dataclass(frozen=True, slots=True)
 class OrderRejected:
-    """The venue definitely refused the order; it does not exist."""
+    """The venue definitely refused the order; it does not exist. ``fatal``: until a person acts."""
 
     client_order_id: str
     code: str
     message: str
     ts_recv: Nanos
+    fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,10 +312,14 @@ class AccountReport:
 
 @dataclass(frozen=True, slots=True)
 class ReportFailed:
-    """The venue's records could not be read: exposure is unknown until they can."""
+    """The venue's records could not be read: exposure is unknown until they can.
+
+    ``fatal``: they are refused until a person acts (key revoked, scope or endpoint gone).
+    """
 
     reason: str
     ts_recv: Nanos
+    fatal: bool = False
 
 
 # --- news and weather --------------------------------------------------------------------------
@@ -427,11 +432,15 @@ class KillSwitch:
 
 @dataclass(frozen=True, slots=True)
 class FeedDown:
-    """A source is not to be trusted. ``feed``: "market", "account", "weather", "news:<name>"."""
+    """A source is not to be trusted. ``feed``: "market", "account", "weather", "news:<name>".
+
+    ``fatal``: the exchange refuses it until a person acts.
+    """
 
     feed: str
     reason: str
     ts_recv: Nanos
+    fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

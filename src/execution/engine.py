@@ -64,6 +64,7 @@ from src.execution.entry_desk import EntryDesk
 from src.execution.exit_desk import ExitDesk
 from src.execution.ledger import Ledger
 from src.execution.limits import EntryPolicy, ExitPolicy, ReconcilePolicy, RiskLimits
+from src.execution.lockout import Lockout
 from src.execution.market_state import MarketState
 from src.execution.orders import LIVE
 from src.execution.resting_desk import RestingDesk
@@ -133,6 +134,7 @@ class Engine:
         self.resting_desk = RestingDesk(*parts, entries, exits)
         self.exit_desk = ExitDesk(*parts, exits, self.resting_desk)
         self.entry_desk = EntryDesk(*parts, self.exit_desk, entries)
+        self._lockout = Lockout()
         self.clock_offset: Nanos | None = None
         self.store_down = ""
         # Why the kill switch is tripped, as last seen; a halt is not cleared while it is.
@@ -318,6 +320,9 @@ class Engine:
             case OrderRejected():
                 out += ledger.rejected(event)
                 out += self._entry_ended(event.client_order_id, "")
+                if event.fatal:
+                    self._lockout.refuse_orders(self._now)
+                    out += self._locked_out(event.message)
             case OrderUnknown():
                 out += ledger.unknown(event)
             case OrderUpdate():
@@ -334,6 +339,8 @@ class Engine:
             case ReportFailed():
                 self._report_pending = False
                 self._next_report = self._now + self._policy.retry_after
+                if event.fatal:
+                    return self._locked_out(event.reason)
                 text = f"the exchange's records cannot be read: {event.reason}"
                 out.append(Alert(Severity.WARNING, "report_failed", text, self._now))
         for ticker, pnl in ledger.closed:
@@ -380,6 +387,8 @@ class Engine:
         self.markets.apply(event)
         if isinstance(event, FeedDown):
             note = Noted("feed_down", {"feed": event.feed, "reason": event.reason}, self._now)
+            if event.fatal:
+                return [note, *self._locked_out(event.reason)]
             text = f"{event.feed} feed is down: {event.reason}"
             return [note, Alert(Severity.WARNING, f"feed:{event.feed}", text, self._now)]
         out: list[Action] = [Noted("feed_up", {"feed": event.feed}, self._now)]
@@ -427,6 +436,7 @@ class Engine:
             case CommandKind.HALT:
                 return self._halt(who, why)
             case CommandKind.CLEAR_HALT:
+                self._lockout.end()
                 out = [*control.clear_halt(who, why, self._now), *self.exit_desk.end_flatten()]
                 return [*out, *self._ask("halt cleared")]
             case CommandKind.PAUSE:
@@ -447,7 +457,7 @@ class Engine:
 
     def _on_tick(self) -> list[Action]:
         out: list[Action] = []
-        if self.ledger.report_ts is not None:
+        if self.ledger.report_ts is not None and self._lockout.allows_exits(self._now):
             out += self.exit_desk.exits()
         if self._now >= self._next_report or self.ledger.overdue(self._now):
             out += self._ask("periodic")
@@ -477,15 +487,27 @@ class Engine:
         note = Noted("bad_book", {"ticker": ticker, "complaint": complaint}, self._now)
         return [note, RequestSnapshot((ticker,))]
 
+    def _locked_out(self, reason: str) -> list[Action]:
+        """The exchange refuses us until a person acts: halt, cancel once, and ask nothing any more."""
+        if not self._lockout.begin():
+            return []
+        return [
+            *self.control.set_state(TradingState.HALTED, "exchange", reason, self._now),
+            *self._cancel_all(),
+        ]
+
     def _ask(self, reason: str) -> list[Action]:
         return [self.ledger.request(reason, self._now)]
 
     def _one_report_at_a_time(self, actions: list[Action]) -> list[Action]:
-        """Drop requests while an answer is under way: what it leaves open is asked again on a tick."""
+        """Drop requests while an answer is under way: what it leaves open is asked again on a tick.
+
+        None leaves while the exchange refuses us: it would be refused again.
+        """
         out: list[Action] = []
         for action in actions:
             if isinstance(action, RequestReport):
-                if self._report_pending:
+                if self._report_pending or self._lockout.stands:
                     continue
                 self._report_pending = True
             out.append(action)

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from src.core.actions import AmendOrder, CancelOrder, RequestReport, RequestSnapshot
-from src.core.errors import StoreUnavailableError, VenueError, WireError
+from src.core.errors import FatalError, StoreUnavailableError, VenueError, WireError
 from src.core.events import Event, OrderRejected, ReportFailed
 from src.core.ports import ApprovedOrder, Clock, OrderGateway, Store
 
@@ -120,7 +120,7 @@ class Executor:
         except (VenueError, WireError) as error:
             # Records that cannot be read in full, malformed ones included, leave the exposure unknown:
             # entries stop once the last good report is too old, exits and cancels go on.
-            outcome = ReportFailed(str(error), self._clock.now())
+            outcome = ReportFailed(str(error), self._clock.now(), fatal=isinstance(error, FatalError))
         self._deliver(outcome)
 
     def _spawn(self, call: Awaitable[None], name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
@@ -96,7 +97,7 @@ class Daemon:
         self._readers = readers
         self._on_latency = on_latency
         self._tick_interval = tick_interval
-        self._services = list(services)
+        self._services = [replace(each, on_refused=self._refused(each.name)) for each in services]
         self._history = history
         self._kill_switch = kill_switch
         self._kill_reason = ""
@@ -104,6 +105,7 @@ class Daemon:
         self._cause_ns: dict[str, Nanos] = {}
         self._failure: asyncio.Future[None] | None = None
         self._stop = asyncio.Event()
+        self._halt_cleared = asyncio.Event()
         self._handling_since: Nanos = 0
         self.last_handled: float = time.monotonic()
         self.handled = 0
@@ -179,6 +181,11 @@ class Daemon:
             if isinstance(event, ForecastUpdate | DailyMaximum):
                 self.writer.put_weather(event)
             self._handle(event, came_in)
+            is_clearing = isinstance(event, Command) and event.kind is CommandKind.CLEAR_HALT
+            if is_clearing and self.engine.control.state is not TradingState.HALTED:
+                # Those who wait go on now; whoever waits later waits for the next one.
+                self._halt_cleared.set()
+                self._halt_cleared.clear()
             self._handling_since = 0
             self.handled += 1
             self.last_handled = time.monotonic()
@@ -219,7 +226,16 @@ class Daemon:
         def down(reason: str) -> None:
             self.inbox.put_urgent(FeedDown(name, reason, self.clock.now()))
 
-        return Service(name, pump, on_down=down)
+        return Service(name, pump, on_down=down, on_refused=self._refused(name))
+
+    def _refused(self, name: str) -> Callable[[str], Awaitable[None]]:
+        """The exchange refuses ``name`` until a person acts: the engine halts, and here we wait for them."""
+
+        async def wait(reason: str) -> None:
+            self.inbox.put_urgent(FeedDown(name, reason, self.clock.now(), fatal=True))
+            await self._halt_cleared.wait()
+
+        return wait
 
     # --- actions out ---------------------------------------------------------------------------
 

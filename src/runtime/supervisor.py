@@ -28,12 +28,17 @@ ServiceBody = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A long-running task. ``core``: its failure is fatal. ``on_down`` hears of every failure."""
+    """A long-running task. ``core``: its failure is fatal. ``on_down`` hears of every failure.
+
+    ``on_refused`` hears of a refusal that only a person can mend and returns when the service may be tried
+    again; without it such a refusal ends the process.
+    """
 
     name: str
     body: ServiceBody
     core: bool = False
     on_down: Callable[[str], None] | None = None
+    on_refused: Callable[[str], Awaitable[None]] | None = None
 
 
 class Supervisor:
@@ -62,7 +67,14 @@ class Supervisor:
                 reason, is_defect = "ended by itself", True
                 if service.core:
                     raise RuntimeError(f"core service {service.name} ended by itself")
-            except (FatalError, ConfigError):
+            except FatalError as error:
+                if service.core or service.on_refused is None:
+                    raise
+                log.error("service_refused", service=service.name, reason=str(error))
+                await service.on_refused(str(error))
+                failures = 0
+                continue
+            except ConfigError:
                 raise
             except Exception as error:
                 if service.core:
