@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from types import MappingProxyType
+from typing import Any, Literal
 
 import polars as pl
 
@@ -22,95 +23,28 @@ from src.api.download_parts import Part
 from src.api.history import PastMarketBody
 from src.api.schema import Time
 from src.core.errors import WireError
+from src.core.history_tables import CANDLES, HISTORY_TABLES, MARKETS, MAXIMA, SETTLEMENTS, TRADES, Kind
 from src.core.stations import STATIONS
 from src.core.units import CENT_PRICE, DOLLAR_PRICE, MILLISECOND, ONE_CONTRACT, parse_count, parse_price
 
 TableFormat = Literal["parquet", "csv"]
-_Columns: TypeAlias = dict[str, Any]
-
-TRADES: _Columns = {
-    "series_ticker": pl.Categorical,
-    "event_date": pl.Categorical,
-    "market_ticker": pl.Categorical,
-    "ts_ms": pl.Int64,
-    "yes_price_usd": pl.Float64,
-    "count": pl.Int32,
-    "taker_side": pl.Categorical,
-}
-MARKETS: _Columns = {
-    "series_ticker": pl.String,
-    "event_ticker": pl.String,
-    "market_ticker": pl.String,
-    "event_date": pl.String,
-    "yes_sub_title": pl.String,
-    "strike_type": pl.String,
-    "floor_strike_f": pl.Float64,
-    "cap_strike_f": pl.Float64,
-    "open_time_utc": pl.String,
-    "close_time_utc": pl.String,
-    "status": pl.String,
-    "result": pl.String,
-    "expiration_value_f": pl.Float64,
-    "volume_contracts": pl.Float64,
-    "open_interest_contracts": pl.Float64,
-    "last_price_usd": pl.Float64,
-    "metadata_source": pl.String,
-    "nws_tmax_f": pl.Float64,
-    "result_from_nws": pl.String,
-}
-SETTLEMENTS: _Columns = {
-    "series_ticker": pl.String,
-    "event_ticker": pl.String,
-    "market_ticker": pl.String,
-    "event_date": pl.String,
-    "result": pl.String,
-    "settlement_value_usd": pl.Float64,
-    "expiration_value": pl.String,
-    "settled_time_utc": pl.String,
-}
-_OHLC = [
-    f"{what}_{part}_usd"
-    for what in ("yes_bid", "yes_ask", "price")
-    for part in ("open", "low", "high", "close")
-]
-CANDLES: _Columns = {
-    "series_ticker": pl.String,
-    "event_date": pl.String,
-    "market_ticker": pl.String,
-    "minutes": pl.Int32,
-    "end_ts_ms": pl.Int64,
-    **dict.fromkeys(_OHLC, pl.Float64),
-    "price_mean_usd": pl.Float64,
-    "volume_contracts": pl.Float64,
-    "open_interest_contracts": pl.Float64,
-}
-MAXIMA: _Columns = {
-    "series_ticker": pl.String,
-    "station": pl.String,
-    "date": pl.String,
-    "tmax_f": pl.Float32,
-    "tmin_f": pl.Float32,
-    "source": pl.String,
-}
-FORECASTS: _Columns = {
-    "series_ticker": pl.String,
-    "station": pl.String,
-    "target_date": pl.String,
-    "model": pl.String,
-    "lead_days": pl.Float64,
-    "run_asof_utc": pl.String,
-    "known_at_utc": pl.String,
-    "tmax_f": pl.Float32,
-    "source": pl.String,
-}
-SCHEMAS = {
-    "kalshi_trades": TRADES,
-    "kalshi_markets": MARKETS,
-    "kalshi_settlements": SETTLEMENTS,
-    "kalshi_candles": CANDLES,
-    "nws_daily_max": MAXIMA,
-    "forecasts_daily_max": FORECASTS,
-}
+_TYPES: Mapping[Kind, Any] = MappingProxyType(
+    {
+        Kind.TEXT: pl.String,
+        Kind.KEY: pl.Categorical,
+        Kind.LABEL: pl.Categorical,
+        Kind.INT32: pl.Int32,
+        Kind.INT64: pl.Int64,
+        Kind.FLOAT32: pl.Float32,
+        Kind.FLOAT64: pl.Float64,
+    }
+)
+SCHEMAS: Mapping[str, dict[str, Any]] = MappingProxyType(
+    {
+        table: {name: _TYPES[each.kind] for name, each in columns.items()}
+        for table, columns in HISTORY_TABLES.items()
+    }
+)
 _TAKERS = {"bid": "yes", "ask": "no"}
 _STATION_OF = {station.series_ticker: station.icao for station in STATIONS}
 
@@ -127,7 +61,7 @@ def build_tables(parts: Iterable[Part]) -> Tables:
     """Every table from parts that come by series, then event day. Raises ``WireError`` naming the field."""
     tables = Tables()
     trades: list[pl.DataFrame] = []
-    candles = [pl.DataFrame(schema=CANDLES)]
+    candles = [pl.DataFrame(schema=SCHEMAS[CANDLES])]
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
     for part in parts:
         named = {
@@ -136,19 +70,19 @@ def build_tables(parts: Iterable[Part]) -> Tables:
             "market_ticker": part.head.ticker,
         }
         trades.append(_trades(part, named, tables.left_out))
-        rows["kalshi_markets"].append(named | _market(part.market.body))
+        rows[MARKETS].append(named | _market(part.market.body))
         if part.market.body.result:
-            rows["kalshi_settlements"].append(named | _settlement(part.market.body))
+            rows[SETTLEMENTS].append(named | _settlement(part.market.body))
         if part.candles:
-            candles.append(pl.DataFrame([named | row for row in _candles(part)], schema=CANDLES))
-    rows["nws_daily_max"] = _maxima(rows["kalshi_settlements"], tables.left_out)
+            candles.append(pl.DataFrame([named | row for row in _candles(part)], schema=SCHEMAS[CANDLES]))
+    rows[MAXIMA] = _maxima(rows[SETTLEMENTS], tables.left_out)
     for name, columns in SCHEMAS.items():
         tables.frames[name] = pl.DataFrame(rows[name], schema=columns)
-    tables.frames["kalshi_candles"] = pl.concat(candles)
+    tables.frames[CANDLES] = pl.concat(candles)
     if trades:
         by_time = pl.concat(trades).sort(["series_ticker", "event_date", "micros"], maintain_order=True)
-        tables.frames["kalshi_trades"] = by_time.select(
-            pl.col(name).cast(kind) for name, kind in TRADES.items()
+        tables.frames[TRADES] = by_time.select(
+            pl.col(name).cast(kind) for name, kind in SCHEMAS[TRADES].items()
         )
     return tables
 

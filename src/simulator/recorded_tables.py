@@ -1,7 +1,7 @@
 """The tables of recorded history, read with polars (parquet or CSV) one filtered slice at a time.
 
-Each table is ``<name>.parquet`` or ``<name>.csv`` in one folder; columns beyond the ones listed here are
-not read, so post-outcome fields (last price, volume, open interest) cannot leak into a decision.
+Each table is ``<name>.parquet`` or ``<name>.csv`` in one folder; of its columns only those that
+``core.history_tables`` marks as read are, so post-outcome fields cannot leak into a decision.
 """
 
 from __future__ import annotations
@@ -11,59 +11,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias
 
 import polars as pl
 
 from src.core.errors import ConfigError
+from src.core.history_tables import FORECASTS, HISTORY_TABLES, MARKETS, MAXIMA, TRADES, Kind
 from src.core.units import SECOND, Nanos
 
-_Columns: TypeAlias = Mapping[str, type[pl.DataType]]
-
-TABLES: Mapping[str, _Columns] = MappingProxyType(
+_TYPES: Mapping[Kind, type[pl.DataType]] = MappingProxyType(
     {
-        "kalshi_trades": {
-            "series_ticker": pl.String,
-            "event_date": pl.String,
-            "market_ticker": pl.Categorical,
-            "ts_ms": pl.Int64,
-            "yes_price_usd": pl.Float64,
-            "count": pl.Int64,
-            "taker_side": pl.Categorical,
-        },
-        "kalshi_markets": {
-            "series_ticker": pl.String,
-            "event_ticker": pl.String,
-            "market_ticker": pl.String,
-            "event_date": pl.String,
-            "yes_sub_title": pl.String,
-            "strike_type": pl.String,
-            "floor_strike_f": pl.Float64,
-            "cap_strike_f": pl.Float64,
-            "open_time_utc": pl.String,
-            "close_time_utc": pl.String,
-            "result": pl.String,
-            "expiration_value_f": pl.Float64,
-            "nws_tmax_f": pl.Float64,
-            "result_from_nws": pl.String,
-        },
-        "forecasts_daily_max": {
-            "series_ticker": pl.String,
-            "station": pl.String,
-            "target_date": pl.String,
-            "model": pl.String,
-            "lead_days": pl.Float64,
-            "run_asof_utc": pl.String,
-            "known_at_utc": pl.String,
-            "tmax_f": pl.Float64,
-        },
-        "nws_daily_max": {
-            "series_ticker": pl.String,
-            "station": pl.String,
-            "date": pl.String,
-            "tmax_f": pl.Float64,
-            "source": pl.String,
-        },
+        Kind.TEXT: pl.String,
+        Kind.KEY: pl.String,
+        Kind.LABEL: pl.Categorical,
+        Kind.INT32: pl.Int64,
+        Kind.INT64: pl.Int64,
+        Kind.FLOAT32: pl.Float64,
+        Kind.FLOAT64: pl.Float64,
+    }
+)
+TABLES: Mapping[str, Mapping[str, type[pl.DataType]]] = MappingProxyType(
+    {
+        table: {name: _TYPES[each.kind] for name, each in HISTORY_TABLES[table].items() if each.is_read}
+        for table in (TRADES, MARKETS, FORECASTS, MAXIMA)
     }
 )
 

@@ -81,7 +81,9 @@ class Rig:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
-            while not condition():
+            while True:
+                if condition():
+                    return
                 await asyncio.sleep(0)
 
     async def turns(self, count: int) -> None:
