@@ -431,6 +431,15 @@ class KillSwitch:
 
 
 @dataclass(frozen=True, slots=True)
+class RulesAcknowledged:
+    """A person has read changed rules of a series: the wordings with these ``core.rules_text.digest``."""
+
+    series_ticker: str
+    digests: tuple[str, ...]
+    ts_recv: Nanos
+
+
+@dataclass(frozen=True, slots=True)
 class FeedDown:
     """A source is not to be trusted. ``feed``: "market", "account", "weather", "news:<name>".
 
@@ -499,6 +508,7 @@ WeatherEvent: TypeAlias = ForecastUpdate | DailyMaximum | ObservationUpdate
 ControlEvent: TypeAlias = (
     Command
     | KillSwitch
+    | RulesAcknowledged
     | FeedDown
     | FeedUp
     | ClockOffset

@@ -158,6 +158,15 @@ async def read_last_tie_out(engine: AsyncEngine) -> dict[str, Any] | None:
     return dict(row) if row is not None else None
 
 
+async def read_control_values(engine: AsyncEngine, prefix: str) -> dict[str, str]:
+    """Values of ``control_state`` by key, of the keys that begin with ``prefix``."""
+    async with _snapshot(engine) as connection:
+        found = await _rows(
+            connection, select(CONTROL).where(CONTROL.c.key.startswith(prefix, autoescape=True))
+        )
+    return {row["key"]: row["value"] for row in found if row["key"] not in rows.RESERVED_KEYS}
+
+
 async def read_journal(engine: AsyncEngine, after: int, limit: int) -> tuple[JournalEntry, ...]:
     """Up to ``limit`` records that follow place ``after``, in order."""
     wanted = select(JOURNAL).where(JOURNAL.c.seq > after).order_by(JOURNAL.c.seq).limit(limit)

@@ -270,6 +270,10 @@ class PostgresStore:
         """State, positions, live orders, today's profit and the last signs of life, for people."""
         return await readers.read_status(self._engine)
 
+    async def control_values(self, prefix: str) -> dict[str, str]:
+        """The engine's own stored values whose keys begin with ``prefix``."""
+        return await readers.read_control_values(self._engine, prefix)
+
     async def journal(self, after: int = 0, limit: int = 1_000) -> tuple[JournalEntry, ...]:
         """A page of the journal: up to ``limit`` records after place ``after``."""
         return await readers.read_journal(self._engine, after, limit)

@@ -142,6 +142,13 @@ def _market_inactive(limits: RiskLimits) -> str:
     return bench.say(signal())
 
 
+def _rules_reworded(limits: RiskLimits) -> str:
+    bench = Bench(limits)
+    for rules in ("as the first source says", "as another source says"):
+        bench.hear(MarketUpdate(replace(market(TICKER), rules_primary=rules), NOW))
+    return bench.say(signal())
+
+
 def _market_closes(limits: RiskLimits) -> str:
     bench = Bench(limits)
     bench.hear(MarketUpdate(market(TICKER, NOW + max(1, limits.min_time_to_close - 1)), NOW))
@@ -273,6 +280,7 @@ GATE_DRILLS: tuple[GateDrill, ...] = (
     _gate("pause_ahead", "pause_ahead", ("min_time_to_pause",), _pause_comes),
     _gate("market_open", "market_closed", (), _market_inactive),
     _gate("market_open", "closing_soon", ("min_time_to_close",), _market_closes),
+    _gate("rules_changed", "rules_changed", (), _rules_reworded),
     _gate("book", "no_valid_book", (), _book_in_doubt),
     _gate("book", "book_one_sided", (), _one_sided),
     _gate("book", "feed_lag", ("max_feed_lag",), _late_feed),

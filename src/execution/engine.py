@@ -51,6 +51,7 @@ from src.core.events import (
     OrderUpdate,
     PublicTrade,
     ReportFailed,
+    RulesAcknowledged,
     Shutdown,
     StoreHealth,
     Tick,
@@ -69,6 +70,7 @@ from src.execution.market_state import MarketState
 from src.execution.orders import LIVE
 from src.execution.resting_desk import RestingDesk
 from src.execution.risk import Approved, GuardError
+from src.execution.rules_watch import RulesWatch
 from src.execution.trading_state import TradingControl
 from src.execution.valuation import Valuation
 
@@ -130,6 +132,7 @@ class Engine:
         self.ledger = Ledger(self.markets, policy)
         self.control = TradingControl(limits)
         self._valuation = Valuation(self.ledger, self.markets)
+        self.rules = RulesWatch()
         parts, entries = (self, self.markets, self.ledger, self.control, limits), entries or {}
         self.resting_desk = RestingDesk(*parts, entries, exits)
         self.exit_desk = ExitDesk(*parts, exits, self.resting_desk)
@@ -205,7 +208,8 @@ class Engine:
         ):
             # Never leave a stop, not even in the store: a second crash would find it gone.
             state, who, why, until = stored.state, stored.state_who, stored.state_why, stored.state_until
-        out: list[Action] = [*self.control.set_state(state, who, why, now, until)]
+        out: list[Action] = [*self.rules.restore(stored.values, now)]
+        out += self.control.set_state(state, who, why, now, until)
         return self._one_report_at_a_time([*out, *self._ask("start")])
 
     def handle(self, event: Event) -> list[Action]:
@@ -273,7 +277,10 @@ class Engine:
             case MarketUpdate():
                 self.markets.apply(event)
                 final = event.market.status is MarketStatus.FINALIZED
-                return self._judge_exits(event.market.ticker) if final else []
+                judged = self._judge_exits(event.market.ticker) if final else []
+                return [*judged, *self.rules.described(event.market, self._now)]
+            case RulesAcknowledged():
+                return [*self.rules.acknowledged(event)]
             case ObservationUpdate() | DailyMaximum():
                 self.exit_desk.heard(event)
             case ExchangeStatus():

@@ -33,6 +33,7 @@ from src.execution.orders import Order, worst_case_cost
 from src.execution.resting_desk import PROFIT_TARGET, expiry
 from src.execution.risk import Approved, approve
 from src.execution.risk_context import RiskContext
+from src.execution.rules_watch import RulesWatch
 from src.execution.sizing import SizedOrder
 from src.execution.trading_state import TradingControl
 
@@ -61,6 +62,7 @@ class EntryHost(Protocol):
 
     clock_offset: Nanos | None
     store_down: str
+    rules: RulesWatch
     stopping: bool
 
     @property
@@ -236,6 +238,7 @@ class EntryDesk:
             unexitable=self._exits.liveness.blocked_by(signal.event_ticker),
             refused_times=refused_times,
             refused_until=refused_until,
+            rules=self._host.rules.gate(self._markets.market(signal.ticker)),
         )
 
     def _entry(

@@ -66,6 +66,7 @@ MARKET_GATES = (
     Gate("exchange_status", _exchange_status),
     Gate("pause_ahead", _pause_ahead),
     Gate("market_open", _market_open),
+    Gate("rules_changed", lambda c, _: c.rules),
     Gate("book", _book),
     Gate("signal_age", _signal_age),
     Gate("slippage", _slippage),

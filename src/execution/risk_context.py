@@ -53,6 +53,7 @@ class RiskContext:
     unexitable: str
     refused_times: int
     refused_until: Nanos
+    rules: GateResult
 
 
 Check: TypeAlias = Callable[[RiskContext, RiskLimits], GateResult]

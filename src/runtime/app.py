@@ -64,6 +64,7 @@ from src.runtime.leadership import lead, unless_stopped
 from src.runtime.open_store import open_durable, when_up
 from src.runtime.operations import operating_services
 from src.runtime.operator import operator
+from src.runtime.rules import Acknowledgements
 from src.runtime.session_tape import SessionTape
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
@@ -160,6 +161,7 @@ async def _serve(
         if tape is not None:
             tape.start()
             stack.push_async_callback(tape.aclose)
+        sources["rules"] = Acknowledgements(database.store, venue.clock).stream
         daemon = Daemon(
             engine=engine,
             clock=venue.clock,

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from src.core.errors import ConfigError, TradingSystemError, WireError
 from src.core.units import parse_cash
-from src.runtime import data_commands, look_commands, operate_commands
+from src.runtime import data_commands, look_commands, operate_commands, rules_command
 from src.runtime.settings import Settings, load_settings
 from src.runtime.settings_mode import resolve_mode
 
@@ -210,6 +210,7 @@ def status(
 data_commands.register(app, _run, _settings, DEFAULT_CONFIG)
 look_commands.register(app, _run, _settings, Root, DEFAULT_CONFIG)
 operate_commands.register(app, _run, _settings, Root, DEFAULT_CONFIG)
+rules_command.register(app, _run, _settings, DEFAULT_CONFIG)
 
 
 def _series(text: str) -> list[str]:

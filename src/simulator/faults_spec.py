@@ -213,6 +213,9 @@ WORLD_FAULTS: dict[str, FaultSpec] = {
         Place.WORLD, {"series": (text, ""), "event": (text, ""), "multiplier": (factor, _REQUIRED)}
     ),
     "fee_scale": FaultSpec(Place.WORLD, {"factor": (factor, 10_100)}),
+    "rules_change": FaultSpec(
+        Place.WORLD, {"series": (text, _REQUIRED), "old": (text, _REQUIRED), "new": (text, _REQUIRED)}
+    ),
     "external_order": FaultSpec(Place.WORLD, {**_TRADE, "client_order_id": (text, "")}),
     "manual_fill": FaultSpec(Place.WORLD, _TRADE),
 }

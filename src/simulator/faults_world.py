@@ -67,6 +67,7 @@ class WorldFaults:
             "tick_change": self._tick_change,
             "fee_change": self._fee_change,
             "fee_scale": self._fee_scale,
+            "rules_change": self._rules_change,
             "external_order": self._external_order,
             "manual_fill": self._manual_fill,
         }
@@ -129,10 +130,12 @@ class WorldFaults:
         waiting, self._waiting = self._waiting, []
         for active in waiting:
             self._begin(active)
-        # Lasts: it is applied again to what is listed later, or got other terms.
+        # These last: they are applied again to what is listed later, or got other terms.
+        lasting = {"fee_scale": self._fee_scale, "rules_change": self._rules_change}
         for active in self._plan.rules:
-            if active.rule.fault == "fee_scale" and active.fired and self._is_in_force(active):
-                self._fee_scale(active, active.args)
+            apply = lasting.get(active.rule.fault)
+            if apply is not None and active.fired and self._is_in_force(active):
+                apply(active, active.args)
 
     # --- what ------------------------------------------------------------------------------------
 
@@ -212,6 +215,14 @@ class WorldFaults:
         else:
             fees = replace(exchange.series[args["series"]].fees, multiplier_e4=multiplier)
             exchange.change_series_fees(args["series"], fees, exchange.now)
+
+    def _rules_change(self, active: ActiveRule, args: dict[str, Any]) -> None:
+        """Part of the rules' text reads otherwise from now on, silently."""
+        for state in self._exchange.markets.values():
+            market = state.market
+            if market.series_ticker == args["series"]:
+                worded = market.rules_primary.replace(args["old"], args["new"])
+                state.market = replace(market, rules_primary=worded)
 
     def _fee_scale(self, active: ActiveRule, args: dict[str, Any]) -> None:
         for ticker, state in self._exchange.markets.items():

@@ -22,7 +22,15 @@ NAMED_BY_THE_CATALOGUE = [
     *("ws.drop", "ws.dup", "ws.reorder", "ws.delay", "ws.silent", "ws.close", "ws.seq_reset", "ws.gap"),
     *("ws.merge_acks", "ws.error", "half_fill", "fill_after_cancel_ack", "reject_after_ack"),
     *("pause_exchange", "pause_market", "early_close", "determine", "void", "scalar", "re_determine"),
-    *("tick_change", "fee_change", "fee_scale", "clock_offset", "external_order", "manual_fill"),
+    *(
+        "tick_change",
+        "fee_change",
+        "fee_scale",
+        "rules_change",
+        "clock_offset",
+        "external_order",
+        "manual_fill",
+    ),
     *("balance_fail", "positions_fail", "key_revoked", "deprecate_field", "deprecate_endpoint"),
 ]
 

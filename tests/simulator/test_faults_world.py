@@ -244,3 +244,16 @@ async def test_clearing_undoes_a_pause_and_keeps_what_was_planned_from_happening
     served.service.faults.plan.clear()
     served.service.driver.step_until(T0 + 2 * MINUTE + SECOND)
     assert (await served.client.create(price="0.3000")).status_code == 201
+
+
+async def test_rules_change_for_markets_that_are_listed_and_those_listed_later(serve: Serve) -> None:
+    """Silently, as a new day's markets come with another text."""
+    later = make_market("KXHIGHNY-26NOV23-B52.5")
+    world = ScriptedWorld([listing(make_market(), make_market(OTHER)), QUOTE, listing(later, ts=T0 + HOUR)])
+    parameters = {"series": "KXHIGHNY", "old": "maximum", "new": "minimum"}
+    served = await scripted(serve, rule("rules_change", parameters, from_ts="+1m"), world=world)
+    before = (await served.client.get(f"/markets/{TICKER}"))["market"]["rules_primary"]
+    served.service.driver.step_until(T0 + 2 * HOUR)
+    after = [each["rules_primary"] for each in (await served.client.get("/markets"))["markets"]]
+    assert after == [before.replace("maximum", "minimum")] * 3
+    assert before not in after
