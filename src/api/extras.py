@@ -11,14 +11,17 @@ from src.core.units import Cash, Count, Nanos, Price
 
 @dataclass(frozen=True, slots=True)
 class Ticker:
-    """A market's best quotes and last trade changed (``ticker``). An empty side quotes 0 or 1 dollar."""
+    """A market's best quotes and last trade changed (``ticker``). An empty side quotes 0 or 1 dollar.
+
+    The sizes are None where the message gives none.
+    """
 
     ticker: str
     last_price: Price
     yes_bid: Price
     yes_ask: Price
-    yes_bid_size: Count
-    yes_ask_size: Count
+    yes_bid_size: Count | None
+    yes_ask_size: Count | None
     volume: Count
     open_interest: Count
     ts_event: Nanos

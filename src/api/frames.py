@@ -22,11 +22,13 @@ Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 
 
 class SnapshotMsg(Struct):
-    """The key of an empty side is missing."""
+    """The key of an empty side is missing. Keys without ``_fp`` are those of REST and of older streams."""
 
     market_ticker: Text
     yes_dollars_fp: list[Level] | None = None
     no_dollars_fp: list[Level] | None = None
+    yes_dollars: list[Level] | None = None
+    no_dollars: list[Level] | None = None
     clock: int | None = None
 
 
@@ -42,14 +44,16 @@ class DeltaMsg(Struct, gc=False):
 
 
 class TradeMsg(Struct):
-    """A public trade."""
+    """A public trade. Older streams name the taker's outcome alone, and seconds (``ts``)."""
 
     market_ticker: Text
     trade_id: Text
     yes_price_dollars: str
     count_fp: str
-    taker_book_side: Side
-    ts_ms: Milliseconds
+    taker_book_side: Side | None = None
+    taker_side: Leg | None = None
+    ts_ms: Milliseconds | None = None
+    ts: int | None = None
     is_block_trade: bool = False
 
 

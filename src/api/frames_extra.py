@@ -15,17 +15,18 @@ Text = Annotated[str, Meta(min_length=1)]
 
 
 class TickerMsg(Struct):
-    """Best quotes and last trade."""
+    """Best quotes and last trade. Older streams give no sizes, and seconds (``ts``)."""
 
     market_ticker: Text
     price_dollars: str
     yes_bid_dollars: str
     yes_ask_dollars: str
-    yes_bid_size_fp: str
-    yes_ask_size_fp: str
     volume_fp: str
     open_interest_fp: str
-    ts_ms: int
+    yes_bid_size_fp: str | None = None
+    yes_ask_size_fp: str | None = None
+    ts_ms: int | None = None
+    ts: int | None = None
 
 
 class PositionMsg(Struct):

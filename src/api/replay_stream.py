@@ -102,6 +102,8 @@ def _record(text: bytes, number: int, path: Path) -> Record:
             '{"recv_ms": ..., "event": frame}'
         ) from None
     frame = bytes(line.event) or text
+    if frame.startswith(b'"'):
+        frame = msgspec.json.decode(frame, type=str).encode()  # the frame as it came, within quotes
     # A float holds the microseconds of today exactly, but not the nanoseconds.
     return Record(FRAME, frame, 0 if line.recv_ms is None else round(line.recv_ms * 1_000) * MICROSECOND)
 

@@ -26,7 +26,7 @@ from src.core.events import (
     PublicTrade,
 )
 from src.core.sides import BookSide
-from src.core.units import MILLISECOND, SECOND, Nanos, parse_cash, parse_count, parse_price
+from src.core.units import MILLISECOND, SECOND, Count, Nanos, parse_cash, parse_count, parse_price
 
 # The subscription asks for YES prices on both sides (``use_yes_price``): a NO level is an ask as it stands.
 _SIDE_OF_LEG = {"yes": BookSide.BID, "no": BookSide.ASK}
@@ -81,8 +81,8 @@ def book_snapshot(frame: SnapshotFrame, ts_recv: Nanos) -> BookSnapshot:
     msg = frame.msg
     return BookSnapshot(
         ticker=msg.market_ticker,
-        bids=levels(msg.yes_dollars_fp, "yes_dollars_fp"),
-        asks=levels(msg.no_dollars_fp, "no_dollars_fp"),
+        bids=levels(msg.yes_dollars_fp or msg.yes_dollars, "yes_dollars_fp"),
+        asks=levels(msg.no_dollars_fp or msg.no_dollars, "no_dollars_fp"),
         seq=frame.seq,
         ts_event=None,
         ts_recv=ts_recv,
@@ -91,13 +91,19 @@ def book_snapshot(frame: SnapshotFrame, ts_recv: Nanos) -> BookSnapshot:
 
 def public_trade(msg: TradeMsg, ts_recv: Nanos) -> PublicTrade:
     """Somebody's trade."""
+    if msg.taker_book_side is not None:
+        taker_side = BOOK_SIDES[msg.taker_book_side]
+    elif msg.taker_side is not None:
+        taker_side = _SIDE_OF_LEG[msg.taker_side]
+    else:
+        raise WireError("taker_book_side", None, "bid or ask")
     return PublicTrade(
         ticker=msg.market_ticker,
         trade_id=msg.trade_id,
         price=level_price(msg.yes_price_dollars, "yes_price_dollars"),
         count=plain_count(msg.count_fp, "count_fp"),
-        taker_side=BOOK_SIDES[msg.taker_book_side],
-        ts_event=msg.ts_ms * MILLISECOND,
+        taker_side=taker_side,
+        ts_event=_event_time(msg.ts_ms, msg.ts),
         ts_recv=ts_recv,
     )
 
@@ -164,19 +170,31 @@ def extra(frame: TickerFrame | PositionFrame | OrderGroupFrame, ts_recv: Nanos) 
             return _order_group_update(group, ts_recv)
 
 
+def _event_time(ts_ms: int | None, ts: int | None) -> Nanos:
+    if ts_ms is not None:
+        return ts_ms * MILLISECOND
+    if ts is not None:
+        return ts * SECOND
+    raise WireError("ts_ms", None, "a time in milliseconds")
+
+
 def _ticker(msg: TickerMsg, ts_recv: Nanos) -> Ticker:
     return Ticker(
         ticker=msg.market_ticker,
         last_price=parse_price(msg.price_dollars, "price_dollars"),
         yes_bid=parse_price(msg.yes_bid_dollars, "yes_bid_dollars"),
         yes_ask=parse_price(msg.yes_ask_dollars, "yes_ask_dollars"),
-        yes_bid_size=plain_count(msg.yes_bid_size_fp, "yes_bid_size_fp"),
-        yes_ask_size=plain_count(msg.yes_ask_size_fp, "yes_ask_size_fp"),
+        yes_bid_size=_count_or_none(msg.yes_bid_size_fp, "yes_bid_size_fp"),
+        yes_ask_size=_count_or_none(msg.yes_ask_size_fp, "yes_ask_size_fp"),
         volume=plain_count(msg.volume_fp, "volume_fp"),
         open_interest=plain_count(msg.open_interest_fp, "open_interest_fp"),
-        ts_event=msg.ts_ms * MILLISECOND,
+        ts_event=_event_time(msg.ts_ms, msg.ts),
         ts_recv=ts_recv,
     )
+
+
+def _count_or_none(text: str | None, field: str) -> Count | None:
+    return None if text is None else plain_count(text, field)
 
 
 def _position_update(msg: PositionMsg, ts_recv: Nanos) -> PositionUpdate:
@@ -191,11 +209,10 @@ def _position_update(msg: PositionMsg, ts_recv: Nanos) -> PositionUpdate:
 
 
 def _order_group_update(msg: OrderGroupMsg, ts_recv: Nanos) -> OrderGroupUpdate:
-    limit = msg.contracts_limit_fp
     return OrderGroupUpdate(
         group_id=msg.order_group_id,
         kind=msg.event_type,
-        contracts_limit=None if limit is None else plain_count(limit, "contracts_limit_fp"),
+        contracts_limit=_count_or_none(msg.contracts_limit_fp, "contracts_limit_fp"),
         ts_event=msg.ts_ms * MILLISECOND,
         ts_recv=ts_recv,
     )

@@ -41,7 +41,8 @@ _NEXT_TO_STRIKE = (-1.0, 0.0, 1.0)  # "57 or above" and "greater than 56" are on
 def wording(market: Market) -> str:
     """The rules of ``market`` with ``<date>`` and ``<strike>`` in place of what is this market's own."""
     text = _DAYS.sub("<date>", _DATE.sub("<date>", " ".join(market.rules_primary.split())))
-    return _NUMBER.sub(lambda found: _number(found, text, market.strike), text)
+    strike = market.strike
+    return _NUMBER.sub(lambda found: _number(found, text, strike), text)
 
 
 def shape(market: Market) -> str:

@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from src.api.recorder_format import recording_files
-from src.api.replay_report import Prices, ReplayReport
+from src.api.replay_book import Leg
+from src.api.replay_report import ReplayReport
 from src.core.errors import ConfigError
 
 _MOST_ROWS = 50
 
 
-def replay_command(files: Sequence[Path], prices: Prices | None, out: Path | None, console: Console) -> int:
+def replay_command(files: Sequence[Path], prices: Leg | None, out: Path | None, console: Console) -> int:
     """Read ``files`` (a folder stands for the recording in it), print the report; returns the exit code.
 
     ``out`` gets the whole report as JSON. Raises ``ConfigError`` for what the user can mend.

@@ -165,7 +165,7 @@ def test_a_close_date_update_without_a_date_is_an_error():
         for name in ("trade_id", "book_side", "yes_price_dollars", "count_fp", "fee_cost", "ts_ms")
     ]
     + [(ORDER, name) for name in ("order_id", "status", "remaining_count_fp", "yes_price_dollars")]
-    + [(TRADE, name) for name in ("yes_price_dollars", "count_fp", "taker_book_side")],
+    + [(TRADE, name) for name in ("yes_price_dollars", "count_fp", "trade_id")],
 )
 @pytest.mark.parametrize("how", ["missing", "null", "wrong type"])
 def test_a_field_that_is_missing_or_of_another_type_is_named(document, field, how):
