@@ -40,8 +40,8 @@ class _Change(NamedTuple):
 class Lane:
     """One subscription's messages about one market.
 
-    ``place``: how many of the market's changes it has told of; ``is_fresh`` until its first change, when
-    that is not known yet. ``clock``: that of its snapshot, which holds all changes up to it.
+    ``place``: how many of the market's changes it has told of. ``clock``: that of its snapshot, which holds
+    all changes up to it; without a clock the lane ``is_fresh`` until its first change shows its place.
     """
 
     book: ReplayBook
@@ -75,7 +75,10 @@ class MarketLanes:
         else:
             lane = Lane(ReplayBook(self._ticker), frame.seq, self._told)
             self.lanes.append(lane)
-        lane.place, lane.is_fresh, lane.clock = self._told, True, frame.msg.clock
+        lane.clock = frame.msg.clock
+        lane.is_fresh = lane.clock is None
+        lane.place = self._told if lane.is_fresh else self._forgotten
+        self._skip_held(lane)
         self._forget_old()
         return self._use(lane, frame.seq)
 
@@ -114,6 +117,13 @@ class MarketLanes:
     def _tell(self, lane: Lane, change: _Change) -> None:
         self._changes.append(change)
         lane.place = self._told
+        for each in self.lanes:
+            self._skip_held(each)
+
+    def _skip_held(self, lane: Lane) -> None:
+        """What its snapshot holds a lane need not tell, and does not wait for."""
+        while lane.place < self._told and _holds(lane, self._changes[lane.place - self._forgotten]):
+            lane.place += 1
 
     def _waiting(self, change: _Change) -> list[Lane]:
         """The lanes that are behind and whose next change this is."""

@@ -75,6 +75,11 @@ def _show(document: dict[str, Any], console: Console) -> None:
             )
     if document["deltas_before_a_snapshot"]:
         lines.append(f"deltas before a snapshot: {document['deltas_before_a_snapshot']:,}")
+    if document["repeated_deltas"]:
+        lines.append(f"deltas that came twice, applied once: {document['repeated_deltas']:,}")
+    legs = sorted({book["prices"] for book in document["books"]})
+    if legs:
+        lines.append(f"NO side read in: {', '.join(legs)}")
     if document["dropped_while_recording"]:
         lines.append(f"dropped while recording: {document['dropped_while_recording']:,}")
     for line in lines:

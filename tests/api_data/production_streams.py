@@ -62,7 +62,8 @@ class Life:
         """One action of the exchange: deltas (side, YES price, change), trades (price, count, taker)."""
         chance = self.chance
         self.clock += chance.choice([1, 1, 1, 7])
-        self.ms += chance.choice([0, 0, 1, 25])
+        # Without clocks only the millisecond tells one change from its like.
+        self.ms += chance.choice([0, 0, 1, 25] if self.has_clock else [1, 1, 2, 25])
         deltas: list[tuple[str, int, int]] = []
         trades: list[tuple[int, int, str]] = []
         what = chance.random()
