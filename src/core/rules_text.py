@@ -42,7 +42,11 @@ def wording(market: Market) -> str:
     """The rules of ``market`` with ``<date>`` and ``<strike>`` in place of what is this market's own."""
     text = _DAYS.sub("<date>", _DATE.sub("<date>", " ".join(market.rules_primary.split())))
     strike = market.strike
-    return _NUMBER.sub(lambda found: _number(found, text, strike), text)
+
+    def shown(found: re.Match[str]) -> str:
+        return _number(found, text, strike)
+
+    return _NUMBER.sub(shown, text)
 
 
 def shape(market: Market) -> str:

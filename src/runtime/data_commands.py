@@ -50,8 +50,8 @@ def register(app: typer.Typer, run: Run, read_settings: ReadSettings, default_co
         prices: Annotated[
             str | None,
             typer.Option(
-                help="Leg the NO side is priced in: no-leg or yes-leg. Default: what the stream itself tells; "
-                "failing that yes-leg for recordings of `record`, no-leg for JSON lines."
+                help="Leg the NO side is priced in: no-leg or yes-leg. Default: what the stream itself "
+                "tells; failing that yes-leg for recordings of `record`, no-leg for JSON lines."
             ),
         ] = None,
         json_out: Annotated[
