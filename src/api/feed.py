@@ -55,9 +55,10 @@ class KalshiFeed:
     """Books, trades, market changes, and our orders and fills.
 
     ``series``: the series whose open and upcoming markets are described and watched by themselves.
-    ``on_bad(source, field)`` is called for every message that breaks its contract. ``probe_after`` and
-    ``silence_limit`` are seconds without a message: after the first the server is asked something, after
-    the second the connection is dead. ``rediscover_every``: seconds between full readings of the series.
+    ``on_bad(source, field)`` is called for every message that breaks its contract. ``probe_after``,
+    ``stale_after`` and ``silence_limit`` are seconds without a message: after the first the server is asked
+    something, after the second no book is vouched for until it came anew, after the third the connection is
+    dead. ``rediscover_every``: seconds between full readings of the series.
     ``extras``: channels of ``commands.EXTRAS`` to follow too, whose messages go to ``on_message``.
     ``on_raw`` gets every message and step for a recording (``recorder_tape``).
     """
@@ -72,7 +73,8 @@ class KalshiFeed:
         series: Sequence[str],
         on_bad: OnBad,
         allow_production: bool = False,
-        probe_after: float = 10.0,
+        probe_after: float = 2.0,
+        stale_after: float = 4.0,
         silence_limit: float = 30.0,
         rediscover_every: float = 600.0,
         sleep: Sleep = asyncio.sleep,
@@ -94,6 +96,7 @@ class KalshiFeed:
         self._on_bad = on_bad
         self._board = MarketBoard(client, clock, series, on_bad, sleep=sleep, rng=rng)
         self._probe_after = probe_after
+        self._stale_after = stale_after
         self._silence_limit = silence_limit
         self._rediscover_every = rediscover_every
         self._sleep = sleep
@@ -300,17 +303,30 @@ class KalshiFeed:
             await self._board.refresh(session, emit)
 
     async def _watch_silence(self, session: FeedSession) -> None:
-        """Give up a connection that says nothing, or does not acknowledge what it was asked."""
+        """Doubt, then give up, a connection that says nothing, or does not acknowledge what it was asked.
+
+        A market may well be quiet, but the answer to a question that does not come means that messages are
+        held up, and that books have moved on unseen.
+        """
         waiting_since: float | None = None
+        asked_at = doubted_at = 0.0
         while True:
-            await asyncio.sleep(self._probe_after)
+            await asyncio.sleep(min(self._probe_after, self._stale_after / 4))
             now = loop_time()
             silent = now - self._heard_at
+            if silent >= self._stale_after and doubted_at < self._heard_at:
+                doubted_at = now
+                reason = f"nothing heard for {silent:.1f} s"
+                await self._emit(session.resync(session.watched, reason, self._clock.now()))
+                await self._flush()
             if silent >= self._silence_limit:
                 raise Dropped(f"no message for {silent:.0f} s")
             waiting_since = (waiting_since or now) if session.is_waiting else None
             if waiting_since is not None and now - waiting_since >= self._silence_limit:
                 raise Dropped("a subscription was not acknowledged")
+            if now - asked_at < self._probe_after:
+                continue
+            asked_at = now
             if silent >= self._probe_after:
                 session.probe()
             session.ask_again()

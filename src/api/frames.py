@@ -127,11 +127,12 @@ class ErrorMsg(Struct):
 
 
 class SnapshotFrame(Struct, tag_field="type", tag="orderbook_snapshot"):
-    """``orderbook_snapshot``."""
+    """``orderbook_snapshot``. Its message has no time of its own, only that of its sending."""
 
     sid: Number
     seq: Number
     msg: SnapshotMsg
+    sending_ts_ms: int | None = None
 
 
 class DeltaFrame(Struct, tag_field="type", tag="orderbook_delta", gc=False):

@@ -77,14 +77,14 @@ def book_delta(frame: DeltaFrame, ts_recv: Nanos) -> BookDelta:
 
 
 def book_snapshot(frame: SnapshotFrame, ts_recv: Nanos) -> BookSnapshot:
-    """A whole book; both sides at YES prices."""
-    msg = frame.msg
+    """A whole book; both sides at YES prices. How old it is, the time of its sending tells."""
+    msg, sent = frame.msg, frame.sending_ts_ms
     return BookSnapshot(
         ticker=msg.market_ticker,
         bids=levels(msg.yes_dollars_fp or msg.yes_dollars, "yes_dollars_fp"),
         asks=levels(msg.no_dollars_fp or msg.no_dollars, "no_dollars_fp"),
         seq=frame.seq,
-        ts_event=None,
+        ts_event=None if sent is None else sent * MILLISECOND,
         ts_recv=ts_recv,
     )
 

@@ -51,8 +51,9 @@ def wording(market: Market) -> str:
 
 def shape(market: Market) -> str:
     """Which markets of a series share one wording: those of one kind of strike, else of one ticker's tail."""
-    if market.strike is not None and market.strike.kind is not StrikeKind.OTHER:
-        return market.strike.kind.value
+    strike = market.strike
+    if strike is not None and strike.kind is not StrikeKind.OTHER:
+        return str(strike.kind.value)
     return re.sub(r"[0-9]+(?:\.[0-9]+)?", "#", market.ticker.rpartition("-")[2])
 
 
