@@ -33,6 +33,7 @@ from src.api.signing import Signer
 from src.core.errors import FatalError, VenueError, WireError
 from src.core.events import BookInvalid, Event, FeedDown
 from src.core.ports import Clock
+from src.core.units import Nanos
 
 if TYPE_CHECKING:
     from src.api.delta_scan import DeltaScanner
@@ -58,7 +59,8 @@ class KalshiFeed:
     ``on_bad(source, field)`` is called for every message that breaks its contract. ``probe_after``,
     ``stale_after`` and ``silence_limit`` are seconds without a message: after the first the server is asked
     something, after the second no book is vouched for until it came anew, after the third the connection is
-    dead. ``rediscover_every``: seconds between full readings of the series.
+    dead. ``late_after`` is that of ``FeedSession``, by ``clock``. ``rediscover_every``: seconds between full
+    readings of the series.
     ``extras``: channels of ``commands.EXTRAS`` to follow too, whose messages go to ``on_message``.
     ``on_raw`` gets every message and step for a recording (``recorder_tape``).
     """
@@ -73,9 +75,10 @@ class KalshiFeed:
         series: Sequence[str],
         on_bad: OnBad,
         allow_production: bool = False,
-        probe_after: float = 2.0,
-        stale_after: float = 4.0,
+        probe_after: float = 1.0,
+        stale_after: float = 2.5,
         silence_limit: float = 30.0,
+        late_after: Nanos | None = None,
         rediscover_every: float = 600.0,
         sleep: Sleep = asyncio.sleep,
         rng: Callable[[], float] = random.random,
@@ -97,6 +100,7 @@ class KalshiFeed:
         self._board = MarketBoard(client, clock, series, on_bad, sleep=sleep, rng=rng)
         self._probe_after = probe_after
         self._stale_after = stale_after
+        self._late_after = late_after
         self._silence_limit = silence_limit
         self._rediscover_every = rediscover_every
         self._sleep = sleep
@@ -244,7 +248,9 @@ class KalshiFeed:
             logger=_LOG,
         ) as socket:
             make = FeedSession if self._tape is None else self._tape.session
-            session = make(self._board, self._on_bad, account_down=self._account_down)
+            session = make(
+                self._board, self._on_bad, account_down=self._account_down, late_after=self._late_after
+            )
             if self._make_scanner is not None:
                 session.read_by(self._make_scanner())
             self._session, self._socket = session, socket
@@ -311,7 +317,7 @@ class KalshiFeed:
         waiting_since: float | None = None
         asked_at = doubted_at = 0.0
         while True:
-            await asyncio.sleep(min(self._probe_after, self._stale_after / 4))
+            await asyncio.sleep(min(self._probe_after, self._stale_after / 5))
             now = loop_time()
             silent = now - self._heard_at
             if silent >= self._stale_after and doubted_at < self._heard_at:

@@ -149,6 +149,7 @@ class TradeFrame(Struct, tag_field="type", tag="trade"):
     sid: Number
     seq: Number
     msg: TradeMsg
+    sending_ts_ms: int | None = None
 
 
 class FillFrame(Struct, tag_field="type", tag="fill"):
@@ -217,6 +218,7 @@ class OkFrame(Struct, tag_field="type", tag="ok"):
     sid: Number | None = None
     seq: Number | None = None
     msg: msgspec.Raw = msgspec.Raw()
+    sending_ts_ms: int | None = None
 
 
 class ListedSubscription(Struct):

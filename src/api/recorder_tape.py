@@ -29,9 +29,10 @@ RESYNC, PROBE, ASK_AGAIN, MARKET, DOWN = "resync", "probe", "ask-again", "market
 
 
 class Opened(msgspec.Struct):
-    """A connection was opened, following these series."""
+    """A connection was opened, following these series; messages later than ``late_after`` ns raise doubt."""
 
     series: tuple[str, ...]
+    late_after: Nanos | None = None
 
 
 class Doubt(msgspec.Struct):
@@ -45,10 +46,17 @@ class TapedSession(FeedSession):
     """A ``FeedSession`` whose every step is recorded before it is taken."""
 
     def __init__(
-        self, board: Board, on_bad: OnBad, on_raw: OnRaw, clock: Clock, *, account_down: bool = False
+        self,
+        board: Board,
+        on_bad: OnBad,
+        on_raw: OnRaw,
+        clock: Clock,
+        *,
+        account_down: bool = False,
+        late_after: Nanos | None = None,
     ) -> None:
-        super().__init__(board, on_bad, account_down=account_down)
-        self._series = tuple(board.series)
+        super().__init__(board, on_bad, account_down=account_down, late_after=late_after)
+        self._opened = Opened(tuple(board.series), late_after)
         self._on_raw = on_raw
         self._clock = clock
         # What a frame makes the session do by itself happens again in the replay, from the frame.
@@ -78,7 +86,7 @@ class TapedSession(FeedSession):
 
     def open(self) -> None:
         """Record the connection's start, then subscribe."""
-        self._step(OPEN, Opened(self._series))
+        self._step(OPEN, self._opened)
         super().open()
 
     def subscribe_extras(self, channels: Iterable[str], on_message: OnMessage) -> None:
@@ -141,9 +149,13 @@ class FeedTape:
         self._on_raw = on_raw
         self._clock = clock
 
-    def session(self, board: Board, on_bad: OnBad, *, account_down: bool = False) -> FeedSession:
+    def session(
+        self, board: Board, on_bad: OnBad, *, account_down: bool = False, late_after: Nanos | None = None
+    ) -> FeedSession:
         """The session of a new connection."""
-        return TapedSession(board, on_bad, self._on_raw, self._clock, account_down=account_down)
+        return TapedSession(
+            board, on_bad, self._on_raw, self._clock, account_down=account_down, late_after=late_after
+        )
 
     def descriptions(self, emit: Emit) -> Emit:
         """``emit``, with the market descriptions that pass through recorded."""

@@ -115,9 +115,12 @@ class _Player:
         self._polled = PolledAnswers(self._on_bad) if start.feed == "polling" else None
 
     def _open(self, record: Record) -> None:
-        self._board.series = _payload(record, tape.Opened).series
+        opened = _payload(record, tape.Opened)
+        self._board.series = opened.series
         account_down = self._session is not None and self._session.account_down
-        self._session = FeedSession(self._board, self._on_bad, account_down=account_down)
+        self._session = FeedSession(
+            self._board, self._on_bad, account_down=account_down, late_after=opened.late_after
+        )
         self._session.open()
 
     def _step(self, record: Record, path: Path) -> tuple[Event, ...]:

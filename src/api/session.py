@@ -49,7 +49,7 @@ from src.api.live_books import LiveBooks
 from src.api.subscriptions import Subscriptions
 from src.core.errors import WireError
 from src.core.events import BookInvalid, Event, FeedDown, FeedUp, LifecycleKind
-from src.core.units import Nanos
+from src.core.units import MILLISECOND, SECOND, Nanos
 
 if TYPE_CHECKING:
     from src.api.delta_scan import DeltaScanner
@@ -68,10 +68,19 @@ class FeedSession:
 
     ``on_bad(source, field)`` counts messages that break their contract. What must be sent gathers in
     ``commands``. ``broken`` says why the connection must be given up, once it must; ``account_down``
-    whether account messages were lost since the feed was last up.
+    whether account messages were lost since the feed was last up. ``late_after``: nanoseconds from a
+    message's sending to its receipt after which no book is vouched for; None where clocks cannot be compared.
     """
 
-    def __init__(self, board: Board, on_bad: OnBad, *, account_down: bool = False) -> None:
+    def __init__(
+        self,
+        board: Board,
+        on_bad: OnBad,
+        *,
+        account_down: bool = False,
+        late_after: Nanos | None = None,
+    ) -> None:
+        self._late_after = late_after
         self._board = board
         self._on_bad = on_bad
         self.account_down = account_down
@@ -196,6 +205,11 @@ class FeedSession:
     def _handle(self, raw: bytes | str, ts: Nanos) -> tuple[Event, ...]:
         frame = decode_frame(raw)
         events = self._follow(frame, ts)
+        if self._late_after is not None and (late := self._late(frame, ts)):
+            # What else is on its way has changed every book, unseen; what comes here is of the past.
+            events += self.resync([ticker for ticker in self.watched if ticker in self._books], late, ts)
+            if type(frame) is SnapshotFrame:
+                return events
         try:
             # Nearly every message is a change of a book: it need not be matched against all the others.
             applied = self._books.delta(frame, ts) if type(frame) is DeltaFrame else self._apply(frame, ts)
@@ -224,6 +238,17 @@ class FeedSession:
         # A book that is not vouched for has its snapshot on the way already, and a snapshot is whole: asking
         # again at every further gap would only breed more messages to lose. ``ask_again`` finds lost ones.
         return self.resync([ticker for ticker in self.watched if ticker in self._books], gap.reason, ts)
+
+    def _late(self, frame: Frame, ts: Nanos) -> str:
+        """Says so when a message comes too late; a change tells when it happened, others when they left."""
+        sent_ms: int | None
+        sent_ms = frame.msg.ts_ms if type(frame) is DeltaFrame else getattr(frame, "sending_ts_ms", None)
+        if sent_ms is None or self._late_after is None:
+            return ""
+        lag = ts - sent_ms * MILLISECOND
+        if lag <= self._late_after:
+            return ""
+        return f"messages come {lag / SECOND:.1f} s late (or this machine's clock is ahead)"
 
     def _apply(self, frame: Frame, ts: Nanos) -> tuple[Event, ...]:
         match frame:

@@ -80,6 +80,9 @@ log = structlog.get_logger("app")
 _PAPER_CASH = 1_000 * DOLLAR_CASH
 _WEATHER_MEMORY: Nanos = 500 * DAY
 _HUNG_AFTER: Nanos = 30 * SECOND
+# Messages held up longer than this raise doubt. With the feed's 2.5 s of silence and half a second between
+# two looks no book is vouched for that is older than the five seconds of ``RiskLimits.max_feed_lag``.
+_LATE_AFTER: Nanos = 2 * SECOND
 
 
 async def run_daemon(
@@ -249,6 +252,7 @@ def _market_feed(settings: Settings, venue: Venue, metrics: Metrics) -> KalshiFe
         venue.clock,
         series=series,
         on_bad=metrics.count_bad_message,
+        late_after=int(_LATE_AFTER * venue.speed),
     )
 
 
