@@ -268,6 +268,20 @@ async def test_silence_is_probed_and_then_the_connection_is_given_up(make_feed, 
     assert "no message for" in (await reader.until(FeedDown)).reason
 
 
+async def test_books_are_doubted_in_silence_before_the_connection_is_given_up(make_feed, exchange):
+    """Messages are held up somewhere: the books have moved on unseen, though the connection lives."""
+    feed = make_feed(probe_after=0.02, stale_after=0.1, silence_limit=60.0)
+    reader = Reader(feed)
+    await reader.until(FeedUp)
+    await exchange.send(snapshot(A, 1, yes_dollars_fp=[["0.4000", "10.00"]]))
+    await reader.until(BookSnapshot)
+    exchange.mute = True
+    doubt = await reader.until(BookInvalid)
+    assert A in doubt.tickers
+    assert doubt.reason.startswith("nothing heard for")
+    assert feed.reconnects == 0
+
+
 async def test_a_quiet_feed_whose_probes_are_answered_stays_up(make_feed, exchange):
     feed = make_feed(probe_after=0.01, silence_limit=5.0, series=[])
     reader = Reader(feed)

@@ -17,7 +17,7 @@ import random
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,7 +177,7 @@ class Findings:
 
 
 class Opinions:
-    """Wants to buy anything at any time: markets at random on ticks, and what has just changed."""
+    """Wants to buy at any time: markets at random, with a book and without, and what has just changed."""
 
     name = "opinions"
 
@@ -186,13 +186,15 @@ class Opinions:
         self._chance = chance
         self._per_tick = per_tick
         self._number = 0
+        self._outcomes: dict[str, Outcome] = {}
 
     def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
         """Signals, each with a cause of its own."""
         if isinstance(event, Tick):
-            return [
-                self._signal(self._chance.choice(self._tickers), event.ts_recv) for _ in range(self._per_tick)
-            ]
+            with_book = [ticker for ticker in self._tickers if view.book(ticker) is not None]
+            wanted = self._chance.choices(self._tickers, k=self._per_tick)
+            wanted += self._chance.choices(with_book, k=self._per_tick) if with_book else []
+            return [self._signal(ticker, event.ts_recv) for ticker in wanted]
         if isinstance(event, BookSnapshot | BookDelta) and self._chance.random() < 0.005:
             return [self._signal(event.ticker, event.ts_recv)]
         return []
@@ -204,7 +206,9 @@ class Opinions:
     def _signal(self, ticker: str, now: Nanos) -> Signal:
         self._number += 1
         cause = f"cause:{self._number}"
-        outcome = self._chance.choice([Outcome.YES, Outcome.NO])
+        # Always the same one of a market: the opposite of what is held would be refused.
+        outcome = Outcome.YES if len(self._outcomes) % 2 else Outcome.NO
+        outcome = self._outcomes.setdefault(ticker, outcome)
         return Signal(
             signal_id=make_signal_id(self.name, cause, ticker, outcome),
             strategy=self.name,
@@ -280,15 +284,29 @@ def fault_rules(probability: float, stalls: float) -> list[FaultRule]:
 
 
 class WireRun:
-    """One run. ``changes``: of books, a second; ``signals``: a second."""
+    """One run. ``changes``: of books, a second; ``signals``: a second; ``stalls``: share of frames delayed.
 
-    def __init__(self, markets: int, seed: int, changes: float, signals: int) -> None:
+    ``feed_options`` go to the feed: with its guards off the run must find what they keep away.
+    """
+
+    def __init__(
+        self,
+        markets: int,
+        seed: int,
+        *,
+        changes: float = 20.0,
+        signals: int = 5,
+        stalls: float = 0.0001,
+        feed_options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.chance = random.Random(seed)
         self.findings = Findings()
         self._seed = seed
         self._changes = changes
         self._signals = signals
+        self._stalls = stalls
+        self._feed_options = {"late_after": 2 * SECOND, **(feed_options or {})}
         self._folder = tempfile.TemporaryDirectory()
         self._key_path = Path(self._folder.name) / "key.pem"
         self._plan = FaultPlan(seed=seed)
@@ -318,7 +336,7 @@ class WireRun:
             self._is_trading.set()
             await self._settle("at the start")
             for minute in range(minutes):
-                for rule in fault_rules(0.05, 0.0001):
+                for rule in fault_rules(0.05, self._stalls):
                     self._plan.add(rule)
                 await asyncio.sleep(60)
                 for each in self._plan.rules:
@@ -346,8 +364,8 @@ class WireRun:
             clock,
             series=[SERIES],
             on_bad=self._on_bad,
-            late_after=2 * SECOND,
             rng=random.Random(self._seed).random,
+            **self._feed_options,
         )
         opinions = Opinions(self._tickers, random.Random(self._seed), self._signals)
         self.engine = CheckedEngine(opinions, self._truth, self.findings, clock.now)
@@ -380,18 +398,15 @@ class WireRun:
     async def _settle(self, when: str) -> None:
         """With the faults over and the crowd still, all books become the exchange's."""
         self._is_trading.clear()
-        began = self.loop.time()
-        while self.loop.time() - began < SETTLES_WITHIN_S:
-            differing = self._differing()
-            if not differing:
-                self.findings.counts["boards_compared_equal"] += 1
-                self.findings.slowest_settling_s = max(
-                    self.findings.slowest_settling_s, self.loop.time() - began
-                )
+        findings, began = self.findings, self.loop.time()
+        while differing := self._differing():
+            if self.loop.time() - began >= SETTLES_WITHIN_S:
+                findings.wrong.append(f"{when} {len(differing)} books stay unequal, as {differing[0]}")
                 break
             await asyncio.sleep(0.25)
         else:
-            self.findings.wrong.append(f"{when} {len(differing)} books stay unequal, as {differing[0]}")
+            findings.counts["boards_compared_equal"] += 1
+            findings.slowest_settling_s = max(findings.slowest_settling_s, self.loop.time() - began)
         self._is_trading.set()
 
     def _differing(self) -> list[str]:
@@ -408,17 +423,12 @@ async def _stopped(task: asyncio.Task[None]) -> None:
 
 
 def run(
-    markets: int,
-    minutes: int,
-    seed: int = 1,
-    changes: float = 20.0,
-    signals: int = 5,
-    on_minute: Callable[[], None] = lambda: None,
+    markets: int, minutes: int, seed: int = 1, on_minute: Callable[[], None] = lambda: None, **options: Any
 ) -> Findings:
-    """A whole run on a loop of its own."""
+    """A whole run on a loop of its own; ``options`` are those of ``WireRun``."""
 
     async def whole() -> Findings:
-        return await WireRun(markets, seed, changes, signals).run(minutes, on_minute)
+        return await WireRun(markets, seed, **options).run(minutes, on_minute)
 
     with asyncio.Runner(loop_factory=SocketLoop) as runner:
         return runner.run(whole())
@@ -440,9 +450,9 @@ def main() -> int:
             options.markets,
             options.minutes,
             options.seed,
-            options.changes,
-            options.signals,
             lambda: progress.advance(bar),
+            changes=options.changes,
+            signals=options.signals,
         )
     print(json.dumps(findings.document(), indent=1))
     return 1 if findings.wrong else 0

@@ -1,0 +1,31 @@
+"""A minute of the wire at its worst; an hour of it is ``python -m tests.simulation.wire_run``."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.soak import quiet
+from tests.simulation.wire_run import run
+
+
+@pytest.fixture(autouse=True)
+def no_log_lines() -> None:
+    quiet()
+
+
+def test_no_order_is_priced_from_a_book_in_doubt_and_all_books_are_equal_after_the_faults() -> None:
+    findings = run(10, 1, seed=3, stalls=0.001)
+    assert findings.wrong == []
+    counts = findings.counts
+    assert counts["boards_compared_equal"] == 2
+    assert min(counts["ws.drop"], counts["ws.dup"], counts["ws.reorder"]) > 50
+    assert counts["ws.delay"] >= 3
+    assert counts["orders"] > 20
+    assert findings.refusals["no_valid_book"] > 20
+
+
+def test_without_its_guards_against_lateness_the_same_minute_is_found_wanting() -> None:
+    """The check can fail: orders are then priced from books that moved on unseen."""
+    unguarded = {"late_after": None, "stale_after": 60.0, "silence_limit": 60.0}
+    findings = run(8, 1, seed=3, stalls=0.001, feed_options=unguarded)
+    assert any("s ago" in each for each in findings.wrong)
