@@ -23,6 +23,7 @@ from src.simulator.refusals import OrderRefused
 from src.simulator.rest_account import AccountApi
 from src.simulator.rest_batches import BatchesApi
 from src.simulator.rest_candles import CandlesApi
+from src.simulator.rest_dormant import DormantApi
 from src.simulator.rest_exchange import ExchangeApi
 from src.simulator.rest_fees import FeesApi
 from src.simulator.rest_groups import GroupsApi
@@ -47,6 +48,7 @@ _PRIVATE = (
     "/portfolio",
     "/api_keys",
     "/account/limits",
+    "/account/api_usage_level",
     "/historical/fills",
     "/historical/orders",
     "/historical/positions",
@@ -108,6 +110,7 @@ class SimulatorServer:
             OrdersApi(exchange),
             GroupsApi(exchange),
             TransfersApi(exchange),
+            DormantApi(exchange),
             self._sim,
         ):
             self._app.add_routes(part.routes())

@@ -268,7 +268,9 @@ async def test_silence_is_probed_and_then_the_connection_is_given_up(make_feed, 
     assert "no message for" in (await reader.until(FeedDown)).reason
 
 
-async def test_books_are_doubted_in_silence_before_the_connection_is_given_up(make_feed, exchange, make_market):
+async def test_books_are_doubted_in_silence_before_the_connection_is_given_up(
+    make_feed, exchange, make_market
+):
     """Messages are held up somewhere: the books have moved on unseen, though the connection lives."""
     exchange.markets = {A: make_market(A)}
     feed = make_feed(probe_after=0.02, stale_after=0.1, silence_limit=60.0)
