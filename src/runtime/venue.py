@@ -13,6 +13,7 @@ from src.api.signing import Signer, load_private_key
 from src.core.errors import ConfigError, FatalError, VenueError
 from src.core.ports import Clock
 from src.runtime.clocks import AcceleratedClock, SystemClock
+from src.runtime.key_scopes import check_scopes
 from src.runtime.settings import Settings
 from src.runtime.settings_mode import Mode
 from src.runtime.settings_venues import Environment
@@ -56,6 +57,7 @@ async def reach(settings: Settings, mode: Mode) -> Venue:
             await client.limits()
             await client.endpoint_costs()
             await client.balance()
+            await check_scopes(client, signer.key_id, mode, machine.now_ms() // 1_000)
         clock = await world_clock(settings)
     except FatalError as error:
         await client.aclose()

@@ -136,8 +136,6 @@ def keys(*scopes: str, expires: int | None = None) -> ApiKeysAnswer:
         (keys("read", "write::trade", "write::transfer", "new::scope"), [], ["write::transfer"]),
         (keys("read"), ["write::trade"], []),
         (keys("read::portfolio_balance", "write::trade"), ["scope read"], []),
-        (keys("read", "write::trade", expires=99), ["attestation"], []),
-        (keys("read", "write::trade", expires=101), [], []),
         (ApiKeysAnswer([]), ["KALSHI_API_KEY"], []),
     ],
 )
@@ -147,6 +145,13 @@ def test_a_key_is_judged_by_what_it_cannot_and_should_not_do(answer, missing, ex
     assert len(found.excess) == len(excess)
     assert all(part in text for part, text in zip(missing, found.missing, strict=True))
     assert all(part in text for part, text in zip(excess, found.excess, strict=True))
+
+
+def test_a_lapsed_attestation_bars_some_markets_and_not_the_key():
+    lapsed = check_key(keys("read", "write::trade", expires=99), "k", 100)
+    assert lapsed.missing == ()
+    assert [("attestation" in text, "sports" in text) for text in lapsed.restricted] == [(True, True)]
+    assert check_key(keys("read", "write::trade", expires=101), "k", 100).restricted == ()
 
 
 # --- books --------------------------------------------------------------------------------------
