@@ -46,6 +46,8 @@ BACKOFF_BASE_S, BACKOFF_CAP_S = 0.5, 30.0
 # A connection that lived this long was healthy: the next failure counts as the first.
 HEALTHY_S = 60.0
 REFUSALS_TO_GIVE_UP = 2
+# Snapshots that do not come are asked for again as rarely as five times the wait before a probe.
+_PROBES_PER_REQUEST = 5
 
 # The library logs handshake headers at DEBUG; they carry the key's id and a signature.
 _LOG = logging.getLogger("src.api.websocket")
@@ -315,7 +317,7 @@ class KalshiFeed:
         held up, and that books have moved on unseen.
         """
         waiting_since: float | None = None
-        asked_at = doubted_at = 0.0
+        probed_at = asked_at = doubted_at = 0.0
         while True:
             await asyncio.sleep(min(self._probe_after, self._stale_after / 5))
             now = loop_time()
@@ -330,12 +332,12 @@ class KalshiFeed:
             waiting_since = (waiting_since or now) if session.is_waiting else None
             if waiting_since is not None and now - waiting_since >= self._silence_limit:
                 raise Dropped("a subscription was not acknowledged")
-            if now - asked_at < self._probe_after:
-                continue
-            asked_at = now
-            if silent >= self._probe_after:
+            if silent >= self._probe_after and now - probed_at >= self._probe_after:
+                probed_at = now
                 session.probe()
-            session.ask_again()
+            if now - asked_at >= _PROBES_PER_REQUEST * self._probe_after:
+                asked_at = now
+                session.ask_again()
             await self._flush()
 
     # --- inside ----------------------------------------------------------------------------------
