@@ -147,6 +147,7 @@ async def _serve(
         await feed.watch(await _followed(database.store))
         sources = _sources(settings, venue, feed, paper)
         sources["commands"] = CommandSource(database.store.commands, venue.clock).stream
+        sources["rules"] = Acknowledgements(database.store, venue.clock).stream
 
         async def flushed() -> None:
             await daemon.writer.flushed()
@@ -164,7 +165,6 @@ async def _serve(
         if tape is not None:
             tape.start()
             stack.push_async_callback(tape.aclose)
-        sources["rules"] = Acknowledgements(database.store, venue.clock).stream
         daemon = Daemon(
             engine=engine,
             clock=venue.clock,

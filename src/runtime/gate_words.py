@@ -19,6 +19,7 @@ _WORDS: dict[str, str] = {
     "equity_unknown": "the account could not be valued: a position has no usable book",
     "market_closed": "the market was not open (status {status})",
     "closing_soon": "the market closes in {left_s:.0f} s, too soon",
+    "rules_changed": "the rules of {series} are worded otherwise than before: acknowledge-rules {series}",
     "no_valid_book": "there was no book the feed vouches for",
     "book_one_sided": "the book had only one side, or its sides crossed (bid {bid}, ask {ask})",
     "feed_lag": "prices arrived {lag_s:.1f} s late",
