@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from src.api.board import Emit, MarketBoard
 from src.api.budget import Sleep, loop_time
 from src.api.client import KalshiClient
+from src.api.commands import BOOKS
 from src.api.dropping import Dropped, is_refusal, reason_of, stop_tasks
 from src.api.extras import OnMessage
 from src.api.following import OnBad, Refresh
@@ -318,6 +319,7 @@ class KalshiFeed:
         """
         waiting_since: float | None = None
         probed_at = asked_at = doubted_at = 0.0
+        seq, told_at = session.subscriptions.last_seq(BOOKS), self._heard_at
         while True:
             await asyncio.sleep(min(self._probe_after, self._stale_after / 5))
             now = loop_time()
@@ -332,7 +334,10 @@ class KalshiFeed:
             waiting_since = (waiting_since or now) if session.is_waiting else None
             if waiting_since is not None and now - waiting_since >= self._silence_limit:
                 raise Dropped("a subscription was not acknowledged")
-            if silent >= self._probe_after and now - probed_at >= self._probe_after:
+            if (last := session.subscriptions.last_seq(BOOKS)) != seq:
+                seq, told_at = last, now
+            is_quiet = now - min(told_at, self._heard_at) >= self._probe_after
+            if is_quiet and now - probed_at >= self._probe_after:
                 probed_at = now
                 session.probe()
             if now - asked_at >= _PROBES_PER_REQUEST * self._probe_after:

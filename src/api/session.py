@@ -155,8 +155,15 @@ class FeedSession:
         return (BookInvalid(tuple(doubtful), reason, ts),)
 
     def probe(self) -> None:
-        """Ask something that must be answered, to tell a quiet market from a dead connection."""
+        """Ask something that must be answered, to tell quiet markets from a dead connection.
+
+        One book is asked for as well: its snapshot has the next number of the books' sequence, so that
+        changes that were lost just before the markets fell quiet show as the gap they are.
+        """
         self._probe_id = self.commands.list_subscriptions()
+        live = next((ticker for ticker in self.watched if ticker in self._books), None)
+        if live is not None:
+            self.subscriptions.update((BOOKS,), "get_snapshot", [live])
 
     def ask_again(self) -> None:
         """Repeat the request for snapshots that were missing at the last call already."""

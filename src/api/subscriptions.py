@@ -51,6 +51,11 @@ class Subscriptions:
         channel = self._channels.get(sid) if sid is not None else None
         return channel.name if channel else ""
 
+    def last_seq(self, name: str) -> int | None:
+        """The number of the last message of a channel; None while it is not live."""
+        channel = self._channels.get(self._sids.get(name, 0))
+        return channel.seq if channel else None
+
     # --- commands --------------------------------------------------------------------------------
 
     def subscribe(self, channels: Sequence[str], tickers: Sequence[str] = ()) -> None:

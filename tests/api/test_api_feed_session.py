@@ -376,13 +376,24 @@ def test_snapshots_that_do_not_come_are_asked_for_again(driver):
 
 def test_a_probe_is_answered_by_anything(driver):
     driver.session.probe()
-    (command,) = driver.commands()
+    command, book = driver.commands()
     assert command["cmd"] == "list_subscriptions"
+    assert (book["params"]["action"], len(book["params"]["market_tickers"])) == ("get_snapshot", 1)
     assert (
         driver.send({"id": command["id"], "type": "error", "msg": {"code": 5, "msg": "Unknown command"}})
         == ()
     )
     assert (driver.bad, driver.session.broken) == ([], "")
+
+
+def test_the_snapshot_a_probe_asks_for_shows_changes_lost_before_the_markets_fell_quiet(driver):
+    """Its number does not follow: every book is doubted, not only the one that was asked for."""
+    driver.session.probe()
+    driver.seq[BOOKS] += 1  # a change of B that never came, and nothing after it
+    (doubt, book) = driver.snapshot(A)
+    assert isinstance(doubt, BookInvalid)
+    assert doubt.tickers == (A, B)
+    assert isinstance(book, BookSnapshot)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -522,7 +533,7 @@ def test_a_subscription_the_venue_ends_or_forgets_is_made_again(driver):
     assert driver.commands()[0]["params"]["channels"] == ["orderbook_delta"]
     driver = Driver()
     driver.session.probe()
-    (probe,) = driver.commands()
+    probe, _ = driver.commands()
     held = [{"channel": name, "sid": sid} for name, sid in SIDS.items() if name != "fill"]
     assert driver.send({"id": probe["id"], "type": "ok", "msg": held}) == ()
     (again,) = driver.commands()
