@@ -48,7 +48,7 @@ from src.api.frames_extra import OrderGroupFrame, PositionFrame, TickerFrame
 from src.api.live_books import LiveBooks
 from src.api.subscriptions import Subscriptions
 from src.core.errors import WireError
-from src.core.events import BookInvalid, Event, FeedDown, FeedUp, LifecycleKind
+from src.core.events import NO_TIME, BookDeltas, BookInvalid, Event, FeedDown, FeedUp, LifecycleKind
 from src.core.units import MILLISECOND, SECOND, Nanos
 
 if TYPE_CHECKING:
@@ -196,7 +196,9 @@ class FeedSession:
             run = scanner.read(*place, ts) if scanner is not None and place is not None else None
             if run is not None and place is not None:
                 self.subscriptions.advance(place[0], len(run))
-                handled.append(((run,), len(run)))
+                late = self._late_run(run, ts)
+                live = [ticker for ticker in self.watched if ticker in self._books] if late else []
+                handled.append((self.resync(live, late, ts) if late else (run,), len(run)))
                 at += len(run)
                 continue
             handled.append((self._handle(frames[at], ts), 1))
@@ -252,8 +254,18 @@ class FeedSession:
         sent_ms = frame.msg.ts_ms if type(frame) is DeltaFrame else getattr(frame, "sending_ts_ms", None)
         if sent_ms is None or self._late_after is None:
             return ""
-        lag = ts - sent_ms * MILLISECOND
-        if lag <= self._late_after:
+        return self._too_late(ts - sent_ms * MILLISECOND)
+
+    def _late_run(self, run: BookDeltas, ts: Nanos) -> str:
+        """The same of a run of changes, by the oldest of them."""
+        if self._late_after is None:
+            return ""
+        happened = run.columns[:, 5]
+        timed = happened[happened != NO_TIME]
+        return self._too_late(ts - int(timed.min())) if len(timed) else ""
+
+    def _too_late(self, lag: Nanos) -> str:
+        if self._late_after is None or lag <= self._late_after:
             return ""
         return f"messages come {lag / SECOND:.1f} s late (or this machine's clock is ahead)"
 
