@@ -213,7 +213,10 @@ class FeedSession:
 
     def _handle(self, raw: bytes | str, ts: Nanos) -> tuple[Event, ...]:
         frame = decode_frame(raw)
+        is_overtaken = type(frame) is SnapshotFrame and self.subscriptions.is_past(frame.sid, frame.seq)
         events = self._follow(frame, ts)
+        if is_overtaken:
+            return events  # changes that came before it are not in it, and were not applied
         if self._late_after is not None and (late := self._late(frame, ts)):
             # What else is on its way has changed every book, unseen; what comes here is of the past.
             events += self.resync([ticker for ticker in self.watched if ticker in self._books], late, ts)

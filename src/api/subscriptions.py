@@ -51,6 +51,11 @@ class Subscriptions:
         channel = self._channels.get(sid) if sid is not None else None
         return channel.name if channel else ""
 
+    def is_past(self, sid: int, seq: int) -> bool:
+        """Whether a message of this subscription with this number, or a later one, came already."""
+        channel = self._channels.get(sid)
+        return channel is not None and seq <= channel.seq
+
     def last_seq(self, name: str) -> int | None:
         """The number of the last message of a channel; None while it is not live."""
         channel = self._channels.get(self._sids.get(name, 0))

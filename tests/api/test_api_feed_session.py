@@ -396,6 +396,17 @@ def test_the_snapshot_a_probe_asks_for_shows_changes_lost_before_the_markets_fel
     assert isinstance(book, BookSnapshot)
 
 
+def test_a_snapshot_that_changes_have_overtaken_is_not_taken(driver):
+    """The change was dropped, for there was no book yet, and the snapshot does not hold it."""
+    driver.delta(A, skip=1)
+    driver.seq[BOOKS] += 1
+    driver.delta(A)
+    seq, driver.seq[BOOKS] = driver.seq[BOOKS], driver.seq[BOOKS] - 2
+    assert not [event for event in driver.snapshot(A) if isinstance(event, BookSnapshot)]
+    driver.seq[BOOKS] = seq
+    assert driver.delta(A) == ()
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_books_rebuilt_through_lost_and_repeated_frames_equal_the_venues(driver, seed):
     """Frames are dropped and repeated at random; whenever a book is vouched for, it equals the venue's."""
