@@ -146,8 +146,10 @@ async def _serve(
         feed = _market_feed(settings, venue, metrics)
         await feed.watch(await _followed(database.store))
         sources = _sources(settings, venue, feed, paper)
-        sources["commands"] = CommandSource(database.store.commands, venue.clock).stream
-        sources["rules"] = Acknowledgements(database.store, venue.clock).stream
+        sources |= {
+            "commands": CommandSource(database.store.commands, venue.clock).stream,
+            "rules": Acknowledgements(database.store, venue.clock).stream,
+        }
 
         async def flushed() -> None:
             await daemon.writer.flushed()
