@@ -188,6 +188,13 @@ class PostgresStore:
         await self._write(_record_writes(records), batch_name(self.fence, self.next_batch))
         self._batches += 1
 
+    async def append_aside(self, records: Sequence[AuditRecord]) -> None:
+        """Persist what a person did in another program, beside the daemon that writes the journal.
+
+        Its batches have no number: the daemon's own count would take the first ones for its own.
+        """
+        await self._write(_record_writes(records))
+
     async def replay(self, entries: Sequence[HeldEntry]) -> None:
         """Put in what the fallback journal holds, in order. Doing it twice changes nothing.
 

@@ -77,7 +77,7 @@ async def acknowledge_command(
         digests = " ".join(sorted({digest(text) for text in mine.values()}))
         now = SystemClock().now()
         note = Noted("rules_acknowledged", {"series": series, "digests": digests}, now)
-        await database.store.append([ControlValue(f"{ACKNOWLEDGED}{series}", digests, now), note])
+        await database.store.append_aside([ControlValue(f"{ACKNOWLEDGED}{series}", digests, now), note])
     finally:
         await database.close()
     console.print(f"Entries in {series} are allowed again; a running daemon hears of it within seconds.")

@@ -228,7 +228,7 @@ class WorldFaults:
         for ticker, state in self._exchange.markets.items():
             fees = state.market.fees
             if active.rule.when.has_ticker(ticker) and not isinstance(fees, ScaledFees):
-                scaled = ScaledFees(fees.fee_type, fees.multiplier_e4, args["factor"])
+                scaled = ScaledFees(fees.fee_type, fees.multiplier_e4, fees.rounding, scale_e4=args["factor"])
                 state.market = replace(state.market, fees=scaled)
         self._undo[active] = self._unscale
 
@@ -236,7 +236,7 @@ class WorldFaults:
         for state in self._exchange.markets.values():
             fees = state.market.fees
             if isinstance(fees, ScaledFees):
-                honest = FeeSchedule(fees.fee_type, fees.multiplier_e4)
+                honest = FeeSchedule(fees.fee_type, fees.multiplier_e4, fees.rounding)
                 state.market = replace(state.market, fees=honest)
 
 

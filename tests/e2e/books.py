@@ -97,5 +97,9 @@ def differences(ledger: Ledger, client: PlainClient) -> list[str]:
 def repeated_orders(ledger: Ledger, client: PlainClient) -> list[str]:
     """Anything that was sent twice: client order ids at the exchange, signals and attempts in the ledger."""
     seen = Counter(row["client_order_id"] for row in client.orders())
-    seen.update(f"signal {order.intent.signal_id}" for order in ledger.orders if not order.external)
+    seen.update(
+        f"signal {order.intent.signal_id} attempt {order.intent.attempt}"
+        for order in ledger.orders
+        if not order.external
+    )
     return [name for name, times in seen.items() if times > 1]

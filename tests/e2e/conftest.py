@@ -23,6 +23,8 @@ LOOSE = """\
 trading: {min_edge_threshold: 0.01, max_open_positions: 50, max_portfolio_heat: 0.9}
 risk:
   circuit_breaker_consecutive_losses: 100
+  max_24h_loss_percentage: 100
+  max_drawdown_percentage: 100
   cooldown_after_loss_seconds: 0
   max_trades_per_hour: 1000
   max_trades_per_day: 1000

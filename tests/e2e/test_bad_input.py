@@ -117,7 +117,10 @@ def test_keys_and_addresses_that_do_not_work(
             ["exchange.base_url", "127.0.0.1:9", "check the address"],
         ),
         (
-            {"DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:9/ledger"},
+            {
+                "DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:9/ledger",
+                "KATS__DATABASE__START_WAIT_SECONDS": "1",
+            },
             ["DATABASE_URL", "127.0.0.1:9", "start it or correct the address"],
         ),
     ]
