@@ -33,6 +33,7 @@ from backtest.spec import Spec, fill_model, make_plan, open_world
 from backtest.strategies import make_strategy, names_of
 from backtest.sweep import run_sweep
 from backtest.sweep_report import Outputs, show_choice
+from backtest.workers import parse_workers
 from src.core.errors import ConfigError, WireError
 from src.runtime.session_tape import is_session
 from src.simulator.world import World
@@ -61,7 +62,7 @@ def _main(given: argparse.Namespace, console: Console) -> int:
     if given.data is None:
         raise ConfigError("--data: name a folder, a file or generated:SEED[:DAYS]; try --make-sample first")
     spec = spec_of(given)
-    watch = Watch(console, given.workers)
+    watch = Watch(console, parse_workers(given.workers))
     if given.sweep is not None:
         outputs = Outputs(console, given.html, given.json, given.output)
         return run_sweep(spec, names_of(given.strategy or "all"), given.sweep, watch, outputs)

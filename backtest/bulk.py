@@ -1,55 +1,229 @@
-"""Leaving out, in bulk, the rows that cannot change anything: columns in, columns out.
-
-For a strategy that looks at one market's quote at a time and speaks once in each market, a row matters only
-
-* if it is the first in its market that makes the strategy speak,
-* or it changes the book between that moment and the arrival of the order,
-* or, once the strategy has spoken there, if it is the market's last before somebody values the account: on a
-  tick, or when the strategy speaks anywhere (a position's value counts in the size of the next order).
-
-Every other row is superseded before anybody looks. What is left runs through the same exchange and engine;
-``tests/backtest/test_bulk.py`` holds the decision log and the equity curve against the row-by-row run.
-"""
+"""Rows of a file in columns: a compiled loop absorbs those that nobody looks at (see ``quote_rows``)."""
 
 from __future__ import annotations
 
-import polars as pl
+from collections.abc import Iterator
+from typing import Any
 
-from backtest.clockwork import Latency
-from backtest.file_world import FileWorld
+import numpy as np
+
+from backtest.column_world import Chunk, ColumnWorld
+from backtest.quote_rows import Row, Rows
+from src.core.events import Levels
+from src.core.ports import Wakes
 from src.core.units import Nanos
+from src.simulator.exchange import Exchange
+from src.simulator.pauses import WeeklyPause
+from src.simulator.world import CrowdQuote, ListEvent, WorldEvent
+
+_COLUMNS = {
+    "ts": np.int64,
+    "market": np.int32,
+    "bid": np.int32,
+    "bid_size": np.int64,
+    "ask": np.int32,
+    "ask_size": np.int64,
+}
 
 
-def thin(world: FileWorld, wakes: pl.Expr, latency: Latency, tick: Nanos) -> FileWorld:
-    """The same world with only the rows that matter to a strategy that speaks where ``wakes`` holds.
+class ColumnRows(Rows):
+    """Rows of a file with a quote in each, one chunk at a time.
 
-    ``wakes``: a condition on the columns ``bid`` and ``ask`` (1e-4 dollars, null for nobody).
+    When a chunk is used up, each market's last visible row and the rows still on their way to the engine go
+    in front of the next one. Row ``i`` of the chunk in hand has number ``_base + i``.
     """
-    rows = world.quotes().with_row_index("row")
-    spoken = (
-        rows.lazy()
-        .filter(wakes)
-        .group_by("ticker")
-        .agg(pl.col("row").min().alias("wake"), pl.col("ts").first().alias("wake_ts"))
-        .collect()
-    )
-    if spoken.is_empty():
-        return world.with_rows(rows.clear())
-    after = (
-        rows.lazy()
-        .join(spoken.lazy(), on="ticker", how="inner")
-        .filter(pl.col("row") >= pl.col("wake"))
-        .collect()
-    )
-    ticks = pl.int_range(world.start + tick, world.end + tick, tick, dtype=pl.Int64, eager=True)
-    looks = pl.concat([ticks, spoken["wake_ts"] + latency.feed]).unique().sort()
-    next_look = looks.search_sorted(after["ts"] + latency.feed, side="left")
-    arrival = pl.col("wake_ts") + latency.feed + latency.order + latency.bar
-    is_last = pl.col("row") == pl.col("row").max().over("ticker", "look")
-    kept = (
-        after.with_columns(next_look.alias("look"))
-        .filter((pl.col("ts") <= arrival) | is_last)
-        .sort("row")
-        .select(rows.columns[1:])
-    )
-    return world.with_rows(kept)
+
+    def __init__(self, world: ColumnWorld, exchange: Exchange, feed: Nanos, wakes: Wakes) -> None:
+        super().__init__(exchange, feed)
+        from backtest import kernels
+
+        self._kernels: Any = kernels
+        self._wakes = wakes
+        self._tickers = world.tickers
+        self._index = {ticker: number for number, ticker in enumerate(self._tickers)}
+        markets = len(self._tickers)
+        self._newest_row = np.full(markets, kernels.NONE, np.int64)
+        self._hot = np.zeros(markets, np.uint8)
+        self._watched = np.full(markets, wakes.ask_below > 0, np.uint8)
+        self._seen = np.zeros(markets, np.uint8)
+        self._pauses = _pauses(world, enabled=exchange.rules.weekly_pause)
+        self._chunks = world.chunks()
+        self._columns: Chunk = {name: np.empty(0, kind) for name, kind in _COLUMNS.items()}
+        self._before, self._changed = np.empty(0, np.int64), np.empty(0, np.uint8)
+        self._size = self._cursor = self._base = self._noted = 0
+        self._carried: dict[str, None] = {}
+        self._events: Iterator[WorldEvent] = world.milestones()
+        self._event = next(self._events, None)
+        self._is_at_row = False
+
+    # --- the world -----------------------------------------------------------------------------
+
+    def advance(self, until: Nanos) -> Nanos | None:
+        """See ``Rows``. Listings come before the rows of their instant, everything else after them."""
+        self.position = self._base + self._cursor
+        event = self._event
+        bound = until
+        if event is not None and event.ts <= until:
+            bound = event.ts - 1 if isinstance(event, ListEvent) else event.ts
+        while True:
+            if self._cursor == self._size and not self._refill():
+                break
+            ts = self._columns["ts"]
+            if ts[self._cursor] > bound:
+                break
+            self._scan(bound)
+            if self._cursor < self._size and ts[self._cursor] <= bound:
+                self._is_at_row = True
+                return int(ts[self._cursor])
+        return event.ts if event is not None and event.ts <= until else None
+
+    def take(self) -> WorldEvent:
+        """See ``Rows``."""
+        if self._is_at_row:
+            return self._take_row()
+        event = self._event
+        if event is None:
+            raise AssertionError("nothing to take: advance says when there is")
+        self._event = next(self._events, None)
+        return event
+
+    def heat(self, ticker: str) -> None:
+        """See ``Rows``."""
+        self._hot[self._index[ticker]] = 1
+
+    def cool(self, ticker: str) -> None:
+        """See ``Rows``."""
+        self._hot[self._index[ticker]] = 0
+
+    def is_hot(self, ticker: str) -> bool:
+        """See ``Rows``."""
+        return bool(self._hot[self._index[ticker]])
+
+    def mute(self, ticker: str) -> None:
+        """See ``Rows``."""
+        self._watched[self._index[ticker]] = 0
+
+    def changed(self) -> list[str]:
+        """See ``Rows``."""
+        if not self._wakes.notes_changes:
+            return []
+        self._note_until(self._visible_end())
+        found = list(self._carried)
+        self._carried.clear()
+        return found
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _scan(self, until: Nanos) -> None:
+        columns = self._columns
+        self._cursor = self._kernels.scan(
+            self._cursor,
+            until,
+            *(columns[name] for name in _COLUMNS),
+            self._before,
+            self._newest_row,
+            self._changed,
+            self._hot,
+            self._watched,
+            self._wakes.ask_below,
+            *self._pauses,
+        )
+        self.position = self._base + self._cursor
+
+    def _take_row(self) -> CrowdQuote:
+        row, columns = self._cursor, self._columns
+        its = columns["market"][row]
+        ticker = self._tickers[its]
+        self.refresh_exchange(ticker)
+        self._newest_row[its] = row
+        # Its changes reach the engine one by one.
+        self._changed[row] = 0
+        self._at_exchange[ticker] = self._base + row
+        self._is_at_row = False
+        self._cursor += 1
+        _, ts, bids, asks = self._row(row)
+        return CrowdQuote(ts, ticker, bids, asks)
+
+    def _note_until(self, end: int) -> None:
+        if end > self._noted:
+            columns = self._columns
+            found = self._kernels.changed_markets(
+                self._noted, end, columns["market"], self._changed, self._seen
+            )
+            self._carried.update((self._tickers[its], None) for its in found)
+            self._noted = end
+
+    def _visible_end(self) -> int:
+        """Rows of the chunk below this are visible to the event in hand."""
+        latest, scheduled_at = self._horizon
+        ts = self._columns["ts"][: self._cursor]
+        first, behind = int(np.searchsorted(ts, latest, "left")), int(np.searchsorted(ts, latest, "right"))
+        return max(first, min(behind, scheduled_at - self._base))
+
+    def _refill(self) -> bool:
+        """Put the next chunk in hand; False when there is none."""
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            return False
+        old = self._columns
+        end = self._visible_end()
+        if self._size:
+            # No event to come is older than the last row: what that one's event would see is visible to all.
+            sure = int(np.searchsorted(old["ts"], old["ts"][-1] - self._feed, "left"))
+            end = max(end, sure)
+        if self._wakes.notes_changes:
+            self._note_until(end)
+        settled = self._kernels.last_before(end, self._newest_row, self._before)
+        kept = np.concatenate([settled, np.arange(end, self._size, dtype=np.int64)])
+        numbers, base = settled + self._base, self.position - kept.size
+        self._columns = {name: np.concatenate([old[name][kept], chunk[name]]) for name in _COLUMNS}
+        self._size = self._columns["ts"].size
+        self._before = np.empty(self._size, np.int64)
+        self._changed = np.concatenate([self._changed[kept], np.zeros(chunk["ts"].size, np.uint8)])
+        self._kernels.chain(kept.size, self._columns["market"], self._before, self._newest_row)
+        self._renumber(numbers, base)
+        self._base, self._noted, self._cursor = base, settled.size, kept.size
+        return True
+
+    def _renumber(self, numbers: Any, base: int) -> None:
+        """The kept last rows got other numbers: books that hold them hold them still."""
+        market = self._columns["market"]
+        for place, number in enumerate(numbers.tolist()):
+            ticker = self._tickers[market[place]]
+            for held in (self._at_engine, self._at_exchange):
+                if held.get(ticker, -1) >= number:
+                    held[ticker] = max(held[ticker], base + place)
+
+    def _row(self, row: int) -> Row:
+        columns = self._columns
+        return Row(
+            self._base + row,
+            int(columns["ts"][row]),
+            _level(columns["bid"][row], columns["bid_size"][row]),
+            _level(columns["ask"][row], columns["ask_size"][row]),
+        )
+
+    def _newest(self, ticker: str) -> Row | None:
+        row = self._newest_row[self._index[ticker]]
+        return self._row(row) if row >= 0 else None
+
+    def _visible(self, ticker: str) -> Row | None:
+        row, ts, horizon = self._newest_row[self._index[ticker]], self._columns["ts"], self._horizon
+        while row >= 0 and (ts[row], self._base + row) >= horizon:
+            row = self._before[row]
+        return self._row(row) if row >= 0 else None
+
+
+def _level(price: int, size: int) -> Levels:
+    return ((int(price), int(size)),) if size > 0 else ()
+
+
+def _pauses(world: ColumnWorld, *, enabled: bool) -> tuple[Any, Any]:
+    """Beginnings and ends of the exchange's weekly pauses while the world lasts."""
+    windows: list[tuple[Nanos, Nanos]] = []
+    pause, now = WeeklyPause(enabled=enabled), world.start
+    while enabled and now <= world.end:
+        windows.append(pause.window(now))
+        now = windows[-1][1]
+    starts, ends = (np.array([window[side] for window in windows], np.int64) for side in (0, 1))
+    return starts, ends

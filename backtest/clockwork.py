@@ -43,22 +43,26 @@ class Latency:
 
 
 class Agenda:
-    """What is due, by time, then kind, then order of scheduling."""
+    """What is due, by time, then kind, then order of scheduling.
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[Nanos, int, int, Event | Callable[[], None]]] = []
+    ``position`` says how far the world's rows have come: each item remembers what it was when scheduled.
+    """
+
+    def __init__(self, position: Callable[[], int]) -> None:
+        self._heap: list[tuple[Nanos, int, int, Event | Callable[[], None], int]] = []
         self._count = 0
+        self._position = position
 
     def add(self, ts: Nanos, rank: int, item: Event | Callable[[], None]) -> None:
         """Have ``item`` happen at ``ts``."""
         self._count += 1
-        heapq.heappush(self._heap, (ts, rank, self._count, item))
+        heapq.heappush(self._heap, (ts, rank, self._count, item, self._position()))
 
     def next_ts(self) -> Nanos | None:
         """When the next item is due, or None."""
         return self._heap[0][0] if self._heap else None
 
-    def pop(self) -> tuple[Nanos, int, Event | Callable[[], None]]:
-        """The next item. The agenda must not be empty."""
-        ts, rank, _, item = heapq.heappop(self._heap)
-        return ts, rank, item
+    def pop(self) -> tuple[Nanos, int, Event | Callable[[], None], int]:
+        """The next item and the position when it was scheduled. The agenda must not be empty."""
+        ts, rank, _, item, position = heapq.heappop(self._heap)
+        return ts, rank, item, position

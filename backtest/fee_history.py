@@ -50,9 +50,9 @@ def todays(fees: FeeSchedule) -> FeeSchedule:
 class TradeDateFees(Filtered):
     """A world whose markets charge what was charged when they opened."""
 
-    def events(self) -> Iterator[WorldEvent]:
+    def pass_on(self, events: Iterator[WorldEvent]) -> Iterator[WorldEvent]:
         """The world's events, with the fees of their time."""
-        for event in self._world.events():
+        for event in events:
             if isinstance(event, ListEvent) and event.ts < CENTICENTS_FROM:
                 markets = tuple(
                     replace(market, fees=fees_on(market.open_time, market.fees)) for market in event.markets

@@ -1,7 +1,8 @@
-"""One CSV or Parquet file of market data: which column is which, in which unit, and what is wrong with it."""
+"""One table of market data: which column is which, in which unit, and what is wrong with it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "taker_side": ("taker_side", "side"),
     "result": ("result", "outcome", "market_result"),
 }
+_PRICES = ("bid", "ask", "price")
 _SECONDS, _MILLIS, _MICROS = 10**11, 10**14, 10**17
 _RESULTS = {
     "yes": "yes",
@@ -35,64 +37,97 @@ _RESULTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """The file in this system's units, sorted by time.
+class Layout:
+    """How a table says what it says. ``found``: our names to its columns.
 
-    ``frame``: ts (ns), ticker, and of bid, ask, price (1e-4 dollars), volume, bid_size, ask_size (0.01
-    contract), taker_side (yes|no) and result (yes|no) what the file has. ``kind``: ``trades``, ``quotes``
-    or ``prices``. ``read_as``: one line on what was recognised.
+    ``kind``: ``trades``, ``quotes`` or ``prices``. ``time_factor``: nanoseconds in a unit of a numeric time,
+    0 for text or datetimes. ``price_scale``: 1e-4 dollars in a unit of a price.
     """
 
-    frame: pl.DataFrame
+    found: dict[str, str]
     kind: str
+    time_factor: int
+    price_scale: int
     read_as: str
 
 
-def read_columns(path: Path) -> Columns:
-    """Read a file. Raises ``ConfigError`` naming line, column and mend."""
-    raw = _read(path)
-    found = _recognise(raw, path)
+def layout_of(table: pl.LazyFrame, where: Path) -> Layout:
+    """Recognise the columns and units of a table by its names and its largest values.
+
+    Raises ``ConfigError`` when a needed column is missing or there are no rows.
+    """
+    schema = table.collect_schema()
+    found = _recognise(schema.names(), where)
     kind = "quotes" if "bid" in found else "trades" if "taker_side" in found else "prices"
-    frame = raw.select(pl.col(column).alias(name) for name, column in found.items())
-    stamps, unit = _timestamps(frame["timestamp"], path, found["timestamp"])
-    columns = [stamps.alias("ts"), _text(frame["ticker"], path, found["ticker"])]
-    prices: list[str] = [name for name in ("bid", "ask", "price") if name in found]
-    scale, money = _scale(frame, prices)
-    for name in prices:
-        columns.append(_price(frame[name], scale, path, found[name], optional=name != "price"))
+    times = found["timestamp"]
+    prices = [name for name in _PRICES if name in found]
+    is_datetime = isinstance(schema[times], pl.Datetime | pl.Date)
+    number = pl.col(times).cast(pl.Float64, strict=False)
+    largest = table.select(
+        pl.len().alias("rows"),
+        # A number in a timestamp of text, too; one row that is none makes it text.
+        *(() if is_datetime else (number.max().alias("time"), number.null_count().alias("words"))),
+        *(pl.col(found[name]).cast(pl.Float64, strict=False).max().alias(name) for name in prices),
+    ).collect(engine="streaming")
+    values = largest.row(0, named=True)
+    if not values["rows"]:
+        raise ConfigError(f"data: {where} has no rows below its header")
+    factor, unit = 0, "datetimes (UTC)" if is_datetime else "ISO text"
+    if not is_datetime and not values["words"]:
+        factor, unit = _unit_of(values["time"])
+    # Anything above 1 means cents: no contract costs more than a dollar.
+    cents = max(values[name] or 0.0 for name in prices) > 1.0
+    names = ", ".join(f"{name} from {column!r}" for name, column in found.items())
+    money = "cents" if cents else "dollars"
+    read_as = f"{values['rows']} rows; {names}; times in {unit}, prices in {money}"
+    return Layout(found, kind, factor, 100 if cents else 10_000, read_as)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Consecutive rows of a file as they stand in it, the first of them at ``line``."""
+
+    table: pl.DataFrame
+    path: Path
+    line: int
+
+    def refuse(self, column: str, bad: pl.Series, mend: str) -> ConfigError:
+        """The error for the first row that is ``bad``."""
+        row = int(bad.arg_true()[0])
+        values = self.table[column]
+        return ConfigError(
+            f"data: {self.path} line {self.line + row}, column {column!r}: {values[row]!r}; {mend} "
+            f"({bad.sum()} such row(s))"
+        )
+
+
+def normalise(rows: Slice, layout: Layout, names: Sequence[str]) -> pl.DataFrame:
+    """Rows in this system's units and in their own order; ``names``: which of our columns to make.
+
+    Columns: ts (ns), ticker, and of bid, ask, price (1e-4 dollars), volume, bid_size, ask_size (0.01
+    contract), taker_side (yes|no) and result (yes|no) what the table has. Raises ``ConfigError`` naming
+    line, column and mend.
+    """
+    found = {name: layout.found[name] for name in names}
+    columns = [_timestamps(rows, layout).alias("ts"), _text(rows, found["ticker"])]
+    for name in _PRICES:
+        if name in found:
+            optional = name != "price"
+            columns.append(_price(rows, layout.price_scale, found[name], optional=optional).alias(name))
     for name in ("volume", "bid_size", "ask_size"):
         if name in found:
-            columns.append(_size(frame[name], path, found[name]))
+            columns.append(_size(rows, found[name]).alias(name))
     for name in ("taker_side", "result"):
         if name in found:
-            columns.append(_choice(frame[name], path, found[name], name))
-    table = pl.DataFrame(columns).sort("ts", maintain_order=True)
-    if kind == "quotes":
-        _check_crossed(table, path)
-    names = ", ".join(f"{name} from {column!r}" for name, column in found.items())
-    return Columns(table, kind, f"{table.height} rows; {names}; times in {unit}, prices in {money}")
+            columns.append(_choice(rows, found[name], name).alias(name))
+    table = pl.DataFrame(columns)
+    if layout.kind == "quotes":
+        _check_crossed(table, rows)
+    return table
 
 
-def _read(path: Path) -> pl.DataFrame:
-    try:
-        if path.suffix.lower() == ".parquet":
-            frame = pl.read_parquet(path)
-        elif path.suffix.lower() in {".csv", ".txt"}:
-            frame = pl.read_csv(path, infer_schema=False)
-        else:
-            raise ConfigError(f"data: {path.name} is neither .csv nor .parquet; convert it to one of them")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"data: {path} cannot be read ({reason}); save it again as CSV or Parquet"
-        ) from error
-    if frame.is_empty():
-        raise ConfigError(f"data: {path} has no rows below its header")
-    return frame
-
-
-def _recognise(frame: pl.DataFrame, path: Path) -> dict[str, str]:
-    by_lower = {column.strip().lower(): column for column in frame.columns}
+def _recognise(names: Sequence[str], where: Path) -> dict[str, str]:
+    by_lower = {column.strip().lower(): column for column in names}
     found = {
         name: by_lower[candidate]
         for name, candidates in NAMES.items()
@@ -104,113 +139,122 @@ def _recognise(frame: pl.DataFrame, path: Path) -> dict[str, str]:
     if missing:
         accepted = "; ".join(f"{name}: {', '.join(NAMES[name])}" for name in NAMES)
         raise ConfigError(
-            f"data: {path} lacks the column(s) {', '.join(missing)}; it has {', '.join(frame.columns)}. "
+            f"data: {where} lacks the column(s) {', '.join(missing)}; it has {', '.join(names)}. "
             f"Accepted names are {accepted}"
         )
     if not {"bid", "ask"} <= found.keys():
-        found = {name: column for name, column in found.items() if name not in {"bid", "ask"}}
-    else:
-        found = {name: column for name, column in found.items() if name not in {"price", "taker_side"}}
-    return found
+        return {name: column for name, column in found.items() if name not in {"bid", "ask"}}
+    return {name: column for name, column in found.items() if name not in {"price", "taker_side"}}
 
 
-def _refuse(path: Path, column: str, bad: pl.Series, values: pl.Series, mend: str) -> ConfigError:
-    row = int(bad.arg_true()[0])
-    return ConfigError(
-        f"data: {path} line {row + 2}, column {column!r}: {values[row]!r}; {mend} ({bad.sum()} such row(s))"
-    )
+def _unit_of(largest: float) -> tuple[int, str]:
+    for limit, factor, unit in (
+        (_SECONDS, 10**9, "seconds"),
+        (_MILLIS, 10**6, "milliseconds"),
+        (_MICROS, 10**3, "microseconds"),
+    ):
+        if largest < limit:
+            return factor, unit
+    return 1, "nanoseconds"
 
 
-def _timestamps(values: pl.Series, path: Path, column: str) -> tuple[pl.Series, str]:
+def _timestamps(rows: Slice, layout: Layout) -> pl.Series:
+    column = layout.found["timestamp"]
+    values = rows.table[column]
     if isinstance(values.dtype, pl.Datetime | pl.Date):
-        zoned = values.cast(pl.Datetime("ns"))
-        return zoned.cast(pl.Int64), "datetimes (UTC)"
-    numbers = values.cast(pl.Float64, strict=False)
-    if numbers.null_count() == 0:
-        largest = float(numbers.max())  # type: ignore[arg-type]
-        for limit, factor, unit in (
-            (_SECONDS, 10**9, "seconds"),
-            (_MILLIS, 10**6, "milliseconds"),
-            (_MICROS, 10**3, "microseconds"),
-        ):
-            if largest < limit:
-                return (numbers * factor).round(0).cast(pl.Int64), unit
-        return values.cast(pl.Int64), "nanoseconds"
+        if values.null_count():
+            raise rows.refuse(column, values.is_null(), "every row needs its time")
+        return values.cast(pl.Datetime("ns")).cast(pl.Int64)
+    if layout.time_factor:
+        whole = values.cast(pl.Int64, strict=False)
+        if values.dtype.is_integer() or not whole.null_count():
+            # Integers stay integers: a float holds nanoseconds of today to a quarter of a microsecond only.
+            return whole * layout.time_factor
+        return (values.cast(pl.Float64) * layout.time_factor).round(0).cast(pl.Int64)
     text = values.cast(pl.String).str.strip_chars()
     no_zone = text.str.contains(r"(Z|[+-]\d\d:?\d\d)$").not_().fill_null(True)
     mend = "write ISO times with a zone, e.g. 2024-10-01T14:00:00Z, or Unix seconds or milliseconds"
     if no_zone.any():
-        raise _refuse(path, column, no_zone, values, mend)
+        raise rows.refuse(column, no_zone, mend)
     parsed = text.str.replace(" ", "T").str.to_datetime(time_unit="ns", time_zone="UTC", strict=False)
     if parsed.null_count():
-        raise _refuse(path, column, parsed.is_null(), values, mend)
-    return parsed.cast(pl.Int64), "ISO text"
+        raise rows.refuse(column, parsed.is_null(), mend)
+    return parsed.cast(pl.Int64)
 
 
-def _text(values: pl.Series, path: Path, column: str) -> pl.Series:
-    text = values.cast(pl.String).str.strip_chars()
-    bad = text.is_null() | (text == "")
+def _text(rows: Slice, column: str) -> pl.Series:
+    values = rows.table[column]
+    is_coded = isinstance(values.dtype, pl.Categorical | pl.Enum)
+    text = values if is_coded else values.cast(pl.String).str.strip_chars()
+    bad = text.is_null() if is_coded else text.is_null() | (text == "")
     if bad.any():
-        raise _refuse(path, column, bad, values, "every row needs its market's ticker")
+        raise rows.refuse(column, bad, "every row needs its market's ticker")
     return text.alias("ticker")
 
 
-def _scale(frame: pl.DataFrame, prices: list[str]) -> tuple[int, str]:
-    """Factor to 1e-4 dollars. Anything above 1 means cents: no contract costs more than a dollar."""
-    largest = max((frame[name].cast(pl.Float64, strict=False).max() or 0.0) for name in prices)
-    return (100, "cents") if float(largest) > 1.0 else (10_000, "dollars")  # type: ignore[arg-type]
-
-
-def _price(values: pl.Series, scale: int, path: Path, column: str, *, optional: bool) -> pl.Series:
-    name = values.name
-    number = _number(values, path, column, optional=optional)
-    exact = number * scale
+def _price(rows: Slice, scale: int, column: str, *, optional: bool) -> pl.Series:
+    values = rows.table[column]
     low, high = (0, 10_000) if optional else (1, 9_999)
-    bad = ((exact - exact.round(0)).abs() > 1e-6) | (exact < low) | (exact > high)
-    bad = bad.fill_null(False)
+    mend = "a price is from 0 to 1 dollar (or 0 to 100 cents) in steps of 0.0001 dollars"
+    if values.dtype.is_integer() and not values.null_count():
+        whole = values.cast(pl.Int64) * scale
+        bad = (whole < low) | (whole > high)
+    else:
+        exact = _number(rows, column, optional=optional) * scale
+        bad = (((exact - exact.round(0)).abs() > 1e-6) | (exact < low) | (exact > high)).fill_null(False)
+        whole = exact.round(0).cast(pl.Int64, strict=False)
     if bad.any():
-        mend = "a price is from 0 to 1 dollar (or 0 to 100 cents) in steps of 0.0001 dollars"
-        raise _refuse(path, column, bad, values, mend)
-    whole = exact.round(0).cast(pl.Int64)
+        raise rows.refuse(column, bad, mend)
+    if not optional:
+        return whole
     # 0 bid and 1 dollar ask are how files write "nobody there".
     nobody = (whole == 0) | (whole == 10_000)
-    return pl.select(pl.when(nobody).then(None).otherwise(whole).alias(name)).to_series()
+    return pl.select(pl.when(nobody).then(None).otherwise(whole)).to_series()
 
 
-def _number(values: pl.Series, path: Path, column: str, *, optional: bool) -> pl.Series:
-    text = values.cast(pl.String).str.strip_chars()
-    empty = text.is_null() | (text == "")
+def _number(rows: Slice, column: str, *, optional: bool) -> pl.Series:
+    values = rows.table[column]
     number = values.cast(pl.Float64, strict=False)
-    bad = number.is_null() & ~empty if optional else number.is_null()
+    bad = number.is_null()
+    if optional and bad.any():
+        text = values.cast(pl.String).str.strip_chars()
+        bad &= ~(text.is_null() | (text == ""))
     if bad.any():
-        raise _refuse(path, column, bad, values, "write a plain number")
+        raise rows.refuse(column, bad, "write a plain number")
     return number
 
 
-def _size(values: pl.Series, path: Path, column: str) -> pl.Series:
-    number = _number(values, path, column, optional=False)
-    bad = number < 0
+def _size(rows: Slice, column: str) -> pl.Series:
+    values = rows.table[column]
+    if values.dtype.is_integer() and not values.null_count():
+        count = values.cast(pl.Int64) * 100
+    else:
+        count = (_number(rows, column, optional=False) * 100).round(0).cast(pl.Int64)
+    bad = count < 0
     if bad.any():
-        raise _refuse(path, column, bad, values, "a number of contracts is zero or more")
-    return (number * 100).round(0).cast(pl.Int64).alias(values.name)
+        raise rows.refuse(column, bad, "a number of contracts is zero or more")
+    return count
 
 
-def _choice(values: pl.Series, path: Path, column: str, name: str) -> pl.Series:
+def _choice(rows: Slice, column: str, name: str) -> pl.Series:
+    values = rows.table[column]
     text = values.cast(pl.String).str.strip_chars().str.to_lowercase()
     known = text.replace_strict(_RESULTS, default=None)
     empty = text.is_null() | (text == "")
     bad = known.is_null() & ~empty if name == "result" else known.is_null()
     if bad.any():
         mend = "result is yes or no, empty while not known" if name == "result" else "taker_side is yes or no"
-        raise _refuse(path, column, bad, values, mend)
-    return known.alias(name)
+        raise rows.refuse(column, bad, mend)
+    return known
 
 
-def _check_crossed(table: pl.DataFrame, path: Path) -> None:
+def _check_crossed(table: pl.DataFrame, rows: Slice) -> None:
     crossed = (table["bid"] >= table["ask"]).fill_null(False)
     if crossed.any():
-        first = table.row(int(crossed.arg_true()[0]), named=True)
+        number = int(crossed.arg_true()[0])
+        first = table.row(number, named=True)
         raise ConfigError(
-            f"data: {path}: bid {first['bid'] / 10_000} is not below ask {first['ask'] / 10_000} for "
-            f"{first['ticker']} ({crossed.sum()} such row(s)); remove or repair them"
+            f"data: {rows.path} line {rows.line + number}: bid {first['bid'] / 10_000} is not below ask "
+            f"{first['ask'] / 10_000} for {first['ticker']} ({crossed.sum()} such row(s)); "
+            "remove or repair them"
         )

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from copy import copy
 from pathlib import Path
 
 import polars as pl
 
-from backtest.file_columns import Columns, read_columns
+from backtest.column_world import Chunk
+from backtest.file_rows import FileRows
 from src.core.events import DailyMaximum, ForecastUpdate, Levels
 from src.core.fees import FeeSchedule
 from src.core.grid import PriceGrid, PriceRange
@@ -54,71 +54,52 @@ _FILL_MODELS = {
 
 
 class FileWorld:
-    """Implements ``World`` over the columns of one file. No forecasts: only what the file says."""
+    """Implements ``World`` over the rows of one table. No forecasts: only what it says."""
 
     kind = "file"
 
-    def __init__(self, columns: Columns) -> None:
-        self._frame = frame = columns.frame
-        self._kind = columns.kind
-        spans = frame.group_by("ticker", maintain_order=True).agg(
-            pl.col("ts").min().alias("first"), pl.col("ts").max().alias("last")
-        )
-        if "result" in frame.columns:
-            results = frame.drop_nulls("result").group_by("ticker").agg(pl.col("result").last())
-            spans = spans.join(results, on="ticker", how="left", maintain_order="left")
-        else:
-            spans = spans.with_columns(pl.lit(None, pl.String).alias("result"))
-        self._spans: list[tuple[str, Nanos, Nanos, str | None]] = list(spans.iter_rows())
+    def __init__(self, rows: FileRows) -> None:
+        self._rows = rows
+        kind = self._kind = rows.layout.kind
+        self._spans = rows.spans
         self.start: Nanos = min(first for _, first, _, _ in self._spans) - MINUTE
         self.end: Nanos = max(last for _, _, last, _ in self._spans) + 2 * _PAID_AFTER
         self.days = (self.end - self.start) // DAY + 1
-        self.bar = _bar(frame) if columns.kind != "trades" else 0
+        gap = rows.median_gap() if kind != "trades" else 0.0
+        self.bar: Nanos = int(gap) if gap >= BAR else 0
         late = f"; an order reaches the exchange one bar ({self.bar / SECOND:g} s) later" if self.bar else ""
-        self.fill_model = _FILL_MODELS[columns.kind] + late
+        self.fill_model = _FILL_MODELS[kind] + late
         undecided = sum(1 for span in self._spans if span[3] is None)
         open_ended = f"{undecided} market(s) without a result stay unsettled"
-        self.notes: tuple[str, ...] = (columns.read_as, *((open_ended,) if undecided else ()))
-        self._grid = _grid(frame)
-        self._kept: pl.DataFrame | None = None
+        self.notes: tuple[str, ...] = (rows.layout.read_as, *((open_ended,) if undecided else ()))
+        # Cents where every price is a whole cent, else the finest grid there is.
+        step = CENT_PRICE if rows.whole_cents else 1
+        self._grid = PriceGrid((PriceRange(0, DOLLAR_PRICE, step),))
 
     @classmethod
     def read(cls, path: Path) -> FileWorld:
-        """Read a file. Raises ``ConfigError``."""
-        return cls(read_columns(path))
+        """Read a file or a folder of Parquet files. Raises ``ConfigError``."""
+        return cls(FileRows(path))
 
     @property
     def has_quotes(self) -> bool:
         """Whether each row stands for a quote of its own, whatever came before."""
         return self._kind != "trades"
 
-    def quotes(self) -> pl.DataFrame:
-        """The rows as quotes: ts, ticker, bid, ask (null for nobody), bid_size, ask_size."""
-        if self._kept is not None:
-            return self._kept
-        frame = self._frame
-        if self._kind == "prices":
-            size = pl.col("volume") if "volume" in frame.columns else pl.lit(ASSUMED_SIZE, pl.Int64)
-            bid, ask = pl.col("price") - HALF_SPREAD, pl.col("price") + HALF_SPREAD
-            return frame.drop_nulls("price").select(
-                "ts",
-                "ticker",
-                pl.when(bid > 0).then(bid).alias("bid"),
-                pl.when(ask < DOLLAR_PRICE).then(ask).alias("ask"),
-                size.alias("bid_size"),
-                size.alias("ask_size"),
-            )
-        sizes = [
-            pl.col(name) if name in frame.columns else pl.lit(ASSUMED_SIZE, pl.Int64).alias(name)
-            for name in ("bid_size", "ask_size")
-        ]
-        return frame.select("ts", "ticker", "bid", "ask", *sizes)
+    @property
+    def tickers(self) -> list[str]:
+        """The markets, by first row."""
+        return [ticker for ticker, _, _, _ in self._spans]
 
-    def with_rows(self, quotes: pl.DataFrame) -> FileWorld:
-        """The same markets, times and results with these quotes only."""
-        other = copy(self)
-        other._kept = quotes
-        return other
+    def chunks(self) -> Iterator[Chunk]:
+        """See ``ColumnWorld``; only for a file that ``has_quotes``."""
+        for chunk in self._rows.chunks():
+            quotes = self._quotes(chunk)
+            yield {name: quotes[name].to_numpy() for name in quotes.columns}
+
+    def milestones(self) -> Iterator[WorldEvent]:
+        """Listings and results, by time."""
+        return heapq.merge(self._listings(), self._results(), key=lambda event: event.ts)
 
     def history(self) -> Iterator[ForecastUpdate | DailyMaximum]:
         """Nothing was known before."""
@@ -126,7 +107,7 @@ class FileWorld:
 
     def events(self) -> Iterator[WorldEvent]:
         """Listings, rows and results, by time."""
-        return heapq.merge(self._listings(), self._rows(), self._results(), key=lambda event: event.ts)
+        return heapq.merge(self._listings(), self._row_events(), self._results(), key=lambda event: event.ts)
 
     def _listings(self) -> Iterator[WorldEvent]:
         for ticker, first, last, _ in sorted(self._spans, key=lambda span: span[1]):
@@ -150,41 +131,50 @@ class FileWorld:
                 value = DOLLAR_PRICE if result == "yes" else 0
                 yield Determine(last + _PAID_AFTER, ticker, result, value, "")
 
-    def _rows(self) -> Iterator[WorldEvent]:
-        if not self.has_quotes:
-            return self._trades()
-        return (
-            CrowdQuote(ts, ticker, _level(bid, bid_size), _level(ask, ask_size))
-            for ts, ticker, bid, ask, bid_size, ask_size in self.quotes().iter_rows()
+    def _quotes(self, rows: pl.DataFrame) -> pl.DataFrame:
+        def size(name: str) -> pl.Expr:
+            return pl.col(name) if name in rows.columns else pl.lit(ASSUMED_SIZE, pl.Int64)
+
+        bid, bid_size, ask, ask_size = pl.col("bid"), size("bid_size"), pl.col("ask"), size("ask_size")
+        if self._kind == "prices":
+            bid, ask = pl.col("price") - HALF_SPREAD, pl.col("price") + HALF_SPREAD
+            bid_size = ask_size = size("volume")
+        has_bid = (bid > 0) & (bid_size > 0)
+        has_ask = (ask < DOLLAR_PRICE) & (ask_size > 0)
+        nobody = pl.lit(0, pl.Int64)
+        return rows.select(
+            "ts",
+            "market",
+            pl.when(has_bid).then(bid).otherwise(nobody).cast(pl.Int32).alias("bid"),
+            pl.when(has_bid).then(bid_size).otherwise(nobody).alias("bid_size"),
+            pl.when(has_ask).then(ask).otherwise(nobody).cast(pl.Int32).alias("ask"),
+            pl.when(has_ask).then(ask_size).otherwise(nobody).alias("ask_size"),
         )
 
+    def _row_events(self) -> Iterator[WorldEvent]:
+        if not self.has_quotes:
+            yield from self._trades()
+            return
+        tickers = self.tickers
+        for chunk in self._rows.chunks():
+            for ts, market, bid, bid_size, ask, ask_size in self._quotes(chunk).iter_rows():
+                yield CrowdQuote(ts, tickers[market], _level(bid, bid_size), _level(ask, ask_size))
+
     def _trades(self) -> Iterator[WorldEvent]:
-        volume = pl.col("volume") if "volume" in self._frame.columns else pl.lit(ASSUMED_SIZE, pl.Int64)
-        rows = self._frame.select("ts", "ticker", "price", volume.alias("volume"), "taker_side")
-        books: dict[str, AssumedBook] = {}
-        for number, (ts, ticker, price, size, side) in enumerate(rows.drop_nulls("price").iter_rows()):
-            if not size:
-                continue
-            taker = BookSide.BID if side == "yes" else BookSide.ASK
-            trade = CrowdPrint(ts, ticker, f"{ticker}#{number}", price, size, taker)
-            yield trade
-            yield books.setdefault(ticker, AssumedBook(ticker)).after(trade)
+        tickers, number = self.tickers, -1
+        books = {ticker: AssumedBook(ticker) for ticker in tickers}
+        for chunk in self._rows.chunks():
+            volume = pl.col("volume") if "volume" in chunk.columns else pl.lit(ASSUMED_SIZE, pl.Int64)
+            rows = chunk.select("ts", "market", "price", volume.alias("volume"), "taker_side")
+            for ts, market, price, size, side in rows.iter_rows():
+                number += 1
+                if not size:
+                    continue
+                taker, ticker = BookSide.BID if side == "yes" else BookSide.ASK, tickers[market]
+                trade = CrowdPrint(ts, ticker, f"{ticker}#{number}", price, size, taker)
+                yield trade
+                yield books[ticker].after(trade)
 
 
-def _level(price: Price | None, size: Count) -> Levels:
-    return ((price, size),) if price is not None and size > 0 else ()
-
-
-def _bar(frame: pl.DataFrame) -> Nanos:
-    gaps = frame.select(pl.col("ts").diff().over("ticker").alias("gap")).drop_nulls()["gap"]
-    middle = gaps.median()
-    if not isinstance(middle, int | float) or middle < BAR:
-        return 0
-    return int(middle)
-
-
-def _grid(frame: pl.DataFrame) -> PriceGrid:
-    """Cents where every price is a whole cent, else the finest grid there is."""
-    prices = [name for name in ("bid", "ask", "price") if name in frame.columns]
-    whole = all(bool((frame[name].drop_nulls() % CENT_PRICE == 0).all()) for name in prices)
-    return PriceGrid((PriceRange(0, DOLLAR_PRICE, CENT_PRICE if whole else 1),))
+def _level(price: Price, size: Count) -> Levels:
+    return ((price, size),) if size > 0 else ()

@@ -6,6 +6,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
+from backtest.column_world import Chunk, ColumnWorld, columns_of
 from src.core.events import DailyMaximum, ForecastUpdate, Levels
 from src.core.sides import BookSide
 from src.core.units import DOLLAR_PRICE, Nanos, Price
@@ -24,7 +27,7 @@ _OTHER = {"yes": "no", "no": "yes"}
 
 
 class Filtered:
-    """A world whose events pass through ``events`` of a subclass."""
+    """A world seen through a subclass: ``pass_on`` for its events, ``pass_rows`` for quotes in columns."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -42,8 +45,42 @@ class Filtered:
         return self._world.history()
 
     def events(self) -> Iterator[WorldEvent]:
-        """The world's own."""
-        return self._world.events()
+        """The world's own, passed on."""
+        return self.pass_on(self._world.events())
+
+    def pass_on(self, events: Iterator[WorldEvent]) -> Iterator[WorldEvent]:
+        """What becomes of the events, by time."""
+        return events
+
+    # --- columns, where the world has them (``ColumnWorld``) -----------------------------------
+
+    @property
+    def has_quotes(self) -> bool:
+        """Whether the world has its quotes in columns."""
+        return columns_of(self._world) is not None
+
+    @property
+    def tickers(self) -> list[str]:
+        """See ``ColumnWorld``."""
+        return self._columns().tickers
+
+    def chunks(self) -> Iterator[Chunk]:
+        """See ``ColumnWorld``."""
+        return map(self.pass_rows, self._columns().chunks())
+
+    def milestones(self) -> Iterator[WorldEvent]:
+        """See ``ColumnWorld``."""
+        return self.pass_on(self._columns().milestones())
+
+    def pass_rows(self, chunk: Chunk) -> Chunk:
+        """What becomes of quotes in columns."""
+        return chunk
+
+    def _columns(self) -> ColumnWorld:
+        columns = columns_of(self._world)
+        if columns is None:
+            raise AssertionError(f"a world of kind {self.kind} has no columns")
+        return columns
 
 
 class Truncated(Filtered):
@@ -53,12 +90,21 @@ class Truncated(Filtered):
         super().__init__(world)
         self.end = min(world.end, until)
 
-    def events(self) -> Iterator[WorldEvent]:
+    def pass_on(self, events: Iterator[WorldEvent]) -> Iterator[WorldEvent]:
         """What happens up to and including the end."""
-        for event in self._world.events():
+        for event in events:
             if event.ts > self.end:
                 return
             yield event
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The quotes up to and including the end."""
+        for chunk in self._columns().chunks():
+            kept = int(np.searchsorted(chunk["ts"], self.end, "right"))
+            if kept:
+                yield {name: column[:kept] for name, column in chunk.items()}
+            if kept < len(chunk["ts"]):
+                return
 
 
 class OtherFuture(Filtered):
@@ -74,10 +120,10 @@ class OtherFuture(Filtered):
         self._later = later
         self._turned = turned
 
-    def events(self) -> Iterator[WorldEvent]:
+    def pass_on(self, events: Iterator[WorldEvent]) -> Iterator[WorldEvent]:
         """The world's events with another end."""
         waiting: deque[WeatherNews | Heard] = deque()
-        for event in self._world.events():
+        for event in events:
             while waiting and waiting[0].ts <= event.ts:
                 yield waiting.popleft()
             if event.ts <= self._cut:
@@ -114,9 +160,9 @@ class Dearer(Filtered):
         self._worse = worse
         self._depth = depth
 
-    def events(self) -> Iterator[WorldEvent]:
+    def pass_on(self, events: Iterator[WorldEvent]) -> Iterator[WorldEvent]:
         """The world's events, repriced."""
-        for event in self._world.events():
+        for event in events:
             if isinstance(event, ListEvent) and self._fees != 1.0:
                 yield self._reprice(event)
             elif isinstance(event, CrowdQuote):
@@ -128,6 +174,16 @@ class Dearer(Filtered):
                     yield replace(event, price=price, delta=int(event.delta * self._depth))
             else:
                 yield event
+
+    def pass_rows(self, chunk: Chunk) -> Chunk:
+        """The quotes, repriced."""
+        moved = dict(chunk)
+        for name, side in (("bid", BookSide.BID), ("ask", BookSide.ASK)):
+            price = chunk[name] - side.sign * self._worse
+            size = (chunk[f"{name}_size"] * self._depth).astype(np.int64)
+            is_there = (price > 0) & (price < DOLLAR_PRICE) & (size > 0)
+            moved[name], moved[f"{name}_size"] = np.where(is_there, price, 0), np.where(is_there, size, 0)
+        return moved
 
     def _reprice(self, event: ListEvent) -> ListEvent:
         markets = tuple(

@@ -108,7 +108,7 @@ class WithNews(Filtered):
         left_out = f", {outside} before or after the data left out" if outside else ""
         self.notes: tuple[str, ...] = (*self.notes, f"{len(self._items)} news items{left_out}")
 
-    def events(self) -> Iterator[WorldEvent]:
+    def pass_on(self, events: Iterator[WorldEvent]) -> Iterator[WorldEvent]:
         """The world's events and the items, by time."""
         news = (Heard(item.ts_recv, item) for item in self._items)
-        return heapq.merge(self._world.events(), news, key=attrgetter("ts"))
+        return heapq.merge(events, news, key=attrgetter("ts"))

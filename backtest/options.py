@@ -37,8 +37,9 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     add(
         "--data",
         metavar="PATH",
-        help="a .csv or .parquet file; a folder of tables (`main.py download`), of a recording (`main.py "
-        "record`) or of a session (`main.py run --record`, replayed when no --strategy is given); or "
+        help="a .csv or .parquet file; a folder of Parquet files, of tables (`main.py download`), of a "
+        "recording (`main.py record`) or of a session (`main.py run --record`, replayed when no --strategy "
+        "is given); or "
         "generated:SEED[:DAYS]",
     )
     add("--strategy", metavar="NAME", help="name, name,name or all (default); the names are below")
@@ -100,7 +101,7 @@ def _add_checks(group: argparse._ArgumentGroup) -> None:
         "--sweep",
         type=Path,
         metavar="FILE",
-        help="YAML grid over settings keys; with walk-forward, purged cross-validation, PBO and DSR",
+        help="YAML grid or search over settings; with walk-forward, purged cross-validation, PBO and DSR",
     )
     add(
         "--baselines",
@@ -110,10 +111,9 @@ def _add_checks(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--workers",
-        type=int,
-        default=os.cpu_count() or 1,
+        default=str(os.cpu_count() or 1),
         metavar="N",
-        help="processes for several runs (default: all cores)",
+        help="processes for several runs (default: all cores), or a Dask cluster, tcp://HOST:PORT",
     )
 
 
@@ -125,8 +125,6 @@ def spec_of(given: argparse.Namespace) -> Spec:
         raise ConfigError(f"--news: {given.news} does not exist")
     if not 1 <= given.tick_seconds <= 86_400:
         raise ConfigError(f"--tick-seconds: {given.tick_seconds:g} is not from 1 to 86400")
-    if given.workers < 1:
-        raise ConfigError(f"--workers: {given.workers} is not at least 1")
     return Spec(
         data=given.data,
         strategy="",

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 from multiprocessing import get_context
 from types import FrameType
 from typing import Protocol
@@ -19,9 +20,11 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from backtest.column_world import Chunk
 from backtest.filters import Filtered
 from backtest.runner import Result, run
-from backtest.spec import Spec, make_plan
+from backtest.spec import Spec, make_plan, run_spec
+from backtest.workers import Workers, on_cluster
 from src.core.units import Nanos
 from src.simulator.world import World, WorldEvent
 
@@ -67,11 +70,27 @@ class Watched(Filtered):
             yield event
         self._on_progress(1.0)
 
+    def chunks(self) -> Iterator[Chunk]:
+        """See ``ColumnWorld``; the wish to stop is looked at between chunks."""
+        first, span = self.start, max(1, self.end - self.start)
+        for chunk in self._columns().chunks():
+            reached = int(chunk["ts"][0])
+            if self._stop.is_set:
+                self.end = reached
+                return
+            self._on_progress(min(1.0, (reached - first) / span))
+            yield chunk
+        self._on_progress(1.0)
+
+    def milestones(self) -> Iterator[WorldEvent]:
+        """See ``ColumnWorld``."""
+        return (event for event in self._columns().milestones() if event.ts <= self.end)
+
 
 class Watch:
     """Runs specs under one progress bar. ``interrupted``: somebody wanted it to end early."""
 
-    def __init__(self, console: Console, workers: int) -> None:
+    def __init__(self, console: Console, workers: Workers) -> None:
         self._console = console
         self._workers = workers
         self._stop = Stop()
@@ -90,16 +109,23 @@ class Watch:
         return self._console.status(title)
 
     def run(self, specs: Sequence[Spec], title: str, world: World | None = None) -> list[Result]:
-        """Results in the order of the specs; ``world``: an open one, for runs in this process."""
+        """Results in the order of the specs; ``world``: an open one, for runs in this process.
+
+        After an interruption, those that were done, up to the first spec whose was not.
+        """
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with (
-            Progress(*columns, console=self._console, transient=True) as bar,
-            _stopping_on_interrupt(self._stop),
-        ):
+        with Progress(*columns, console=self._console, transient=True) as bar:
             task = bar.add_task(title, total=len(specs))
-            if self._workers <= 1 or len(specs) == 1:
-                return self._here(specs, world, lambda done: bar.update(task, completed=done))
-            return self._apart(specs, lambda done: bar.update(task, completed=done))
+
+            def show(done: float) -> None:
+                bar.update(task, completed=done)
+
+            if isinstance(self._workers, str):
+                return self._away(specs, self._workers, show)
+            with _stopping_on_interrupt(self._stop):
+                if self._workers == 1 or len(specs) == 1:
+                    return self._here(specs, world, show)
+                return self._apart(specs, self._workers, show)
 
     def _here(
         self, specs: Sequence[Spec], world: World | None, show: Callable[[float], None]
@@ -114,11 +140,11 @@ class Watch:
             results.append(run(replace(plan, world=watched)))
         return results
 
-    def _apart(self, specs: Sequence[Spec], show: Callable[[float], None]) -> list[Result]:
+    def _apart(self, specs: Sequence[Spec], workers: int, show: Callable[[float], None]) -> list[Result]:
         context = get_context("spawn")
         shares = context.RawArray("d", len(specs))
         with ProcessPoolExecutor(
-            min(self._workers, len(specs)), mp_context=context, initializer=_begin, initargs=(shares,)
+            min(workers, len(specs)), mp_context=context, initializer=_begin, initargs=(shares,)
         ) as pool:
             futures: list[Future[Result]] = [pool.submit(_run_one, n, spec) for n, spec in enumerate(specs)]
             left: set[Future[Result]] = set(futures)
@@ -129,6 +155,19 @@ class Watch:
                     for future in left:
                         future.cancel()
             return [future.result() for future in futures if not future.cancelled()]
+
+    def _away(self, specs: Sequence[Spec], address: str, show: Callable[[float], None]) -> list[Result]:
+        """On a cluster. Runs under way when somebody interrupts are given up."""
+        done: dict[int, Result] = {}
+        try:
+            for number, result in on_cluster(run_spec, specs, address):
+                done[number] = result
+                show(len(done))
+        except KeyboardInterrupt:
+            if 0 not in done:
+                raise
+            self.interrupt()
+        return [done[number] for number in takewhile(done.__contains__, range(len(specs)))]
 
 
 def _show_from(show: Callable[[float], None], before: float, share: float) -> None:

@@ -11,11 +11,9 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 
-import polars as pl
-
 from src.core.events import BookDelta, BookInvalid, BookSnapshot, Event, MarketLifecycle, Tick
 from src.core.market import Market
-from src.core.ports import MarketView
+from src.core.ports import MarketView, Wakes
 from src.core.sides import Outcome
 from src.core.signal import Signal, make_signal_id
 from src.core.units import DOLLAR_PRICE, Price
@@ -54,6 +52,7 @@ class Nothing:
     """Never trades."""
 
     name = "nothing"
+    wakes = Wakes()
 
     def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
         """No signal."""
@@ -63,6 +62,10 @@ class Nothing:
         """No opinion."""
         return None
 
+    def is_done(self, ticker: str) -> bool:
+        """No quote makes it speak."""
+        return True
+
 
 class BuyUnder(Nothing):
     """Buys YES in every market the first time it is offered below ``below`` (1e-4 dollars)."""
@@ -70,18 +73,14 @@ class BuyUnder(Nothing):
     def __init__(self, below: Price = 2_000, edge: float = CLAIM) -> None:
         self.name = "buy_under"
         self.below = below
+        self.wakes = Wakes(ask_below=below)
         self.skips: Counter[str] = Counter()
         self._edge = edge
         self._done: set[str] = set()
 
-    def wakes(self) -> pl.Expr:
-        """When a row of quotes makes it speak (the same question as in ``on_event``)."""
-        return (
-            (pl.col("ask") < self.below)
-            & (pl.col("bid") > 0)
-            & (pl.col("ask_size") > 0)
-            & (pl.col("bid_size") > 0)
-        )
+    def is_done(self, ticker: str) -> bool:
+        """It speaks once in a market."""
+        return ticker in self._done
 
     def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
         """Looks at a market's book whenever it changes, until it has spoken once."""
@@ -104,6 +103,7 @@ class _OncePerEvent(Nothing, ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.wakes = Wakes(notes_changes=True)
         self.skips: Counter[str] = Counter()
         self._waiting: set[str] = set()
         self._done: set[str] = set()

@@ -3,11 +3,12 @@
 No thread, no clock, no randomness of its own: the same plan gives the same decision log, byte for byte.
 The engine is the one that trades live. Only what stands around it differs: the exchange is in process,
 messages take ``Latency`` to arrive, the store is memory, and the engine's ticks come every ``tick`` of
-world time.
+world time. Quotes that nobody looks at are left out as ``quote_rows`` says.
 """
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from backtest.clockwork import CALL, DELIVERY, TICK, Agenda, Latency
+from backtest.column_world import columns_of
+from backtest.quote_rows import EachRow, EventRows, LazyMarketState, Rows
 from backtest.trades import OrderTally, Said, Trade, TradeBook
 from backtest.venue_link import KEY, VenueLink
 from src.core.actions import (
@@ -29,9 +32,9 @@ from src.core.actions import (
     StoredState,
     TradingState,
 )
-from src.core.events import Event, FeedUp, Fill, Tick
+from src.core.events import BookDelta, BookSnapshot, Event, FeedUp, Fill, Tick
 from src.core.market import MarketStatus
-from src.core.ports import Strategy
+from src.core.ports import Selective, Strategy
 from src.core.units import DOLLAR_CASH, DOLLAR_PRICE, HOUR, MINUTE, SECOND, Cash, Count, Nanos
 from src.execution.engine import Engine
 from src.execution.limits import EntryPolicy, ExitPolicy, ReconcilePolicy, RiskLimits
@@ -39,20 +42,23 @@ from src.execution.risk import Approved
 from src.monitoring.decision_log import DecisionLog, sha256_of
 from src.simulator.exchange import Exchange
 from src.simulator.venue import VenueRules
-from src.simulator.world import CrowdPrint, Heard, WeatherNews, World
+from src.simulator.world import CrowdQuote, Heard, ListEvent, WeatherNews, World, WorldEvent
 
 # The exchange's records are in this process: reading them every half minute would only repeat the answer.
 POLICY = ReconcilePolicy(interval=HOUR, grace=10 * SECOND, retry_after=2 * SECOND)
 MARKOUTS: tuple[Nanos, ...] = (MINUTE, 5 * MINUTE, HOUR)
 _RULES = VenueRules(quotes_fill_at_touch=False)
+# Elsewhere a crowd trades with our orders, or changes a level at a time: every event of it counts.
+_BULK_KINDS = frozenset({"file", "recorded"})
+_NEVER: Nanos = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to run. ``balance`` in 1e-6 dollars; ``seed`` makes the exchange's ids.
 
-    ``queue_share``: see ``VenueRules``. ``markouts``: look at the middle after each fill (a thinned world
-    has no middle to look at).
+    ``queue_share``: see ``VenueRules``. ``bulk``: leave out what cannot matter where the strategy allows it;
+    False is the reference to that.
     """
 
     world: World
@@ -63,9 +69,9 @@ class Plan:
     balance: Cash = 10_000 * DOLLAR_CASH
     tick: Nanos = 5 * MINUTE
     seed: int = 0
-    markouts: bool = True
     queue_share: float | None = None
     entries: EntryPolicy = field(default_factory=EntryPolicy)
+    bulk: bool = True
 
 
 @dataclass(slots=True)
@@ -111,6 +117,19 @@ class Result:
         return self.closing_equity - self.opening_cash
 
 
+def open_rows(plan: Plan, exchange: Exchange) -> Rows:
+    """The world of a plan as rows: each on its own, or in bulk where the strategy says what wakes it."""
+    world, strategy, feed = plan.world, plan.strategy, plan.latency.feed
+    if not plan.bulk or not isinstance(strategy, Selective) or world.kind not in _BULK_KINDS:
+        return EachRow(world, exchange, feed)
+    columns = columns_of(world)
+    if columns is not None:
+        from backtest.bulk import ColumnRows
+
+        return ColumnRows(columns, exchange, feed, strategy.wakes)
+    return EventRows(world, exchange, feed, strategy.wakes)
+
+
 def run(plan: Plan) -> Result:
     """Run a plan to the end of its world, settlements included."""
     return _Run(plan).play()
@@ -126,18 +145,23 @@ class _Run:
             seed=plan.seed, start=world.start, rules=replace(_RULES, queue_share=plan.queue_share)
         )
         self._account = self._exchange.add_account(KEY, plan.balance)
-        self._agenda = Agenda()
-        self._link = VenueLink(self._exchange, self._agenda, plan.latency)
+        self._rows = open_rows(plan, self._exchange)
+        self._agenda = Agenda(lambda: self._rows.position)
+        self._link = VenueLink(self._exchange, self._agenda, plan.latency, self._rows)
         limits = replace(plan.limits, max_account_age=4 * POLICY.interval)
+        self._markets = LazyMarketState(self._rows)
         name = plan.strategy.name
-        self._engine = Engine([plan.strategy], limits, POLICY, {name: plan.exits}, {name: plan.entries})
+        exits, entries = {name: plan.exits}, {name: plan.entries}
+        self._engine = Engine([plan.strategy], limits, POLICY, exits, entries, self._markets)
+        # Asking what a protocol is costs more than the event it is asked for.
+        self._selective = plan.strategy if isinstance(plan.strategy, Selective) else None
+        self._closes: list[tuple[Nanos, str]] = []
         self._book = TradeBook()
         self._lines: list[tuple[Nanos, str]] = []
         self._log = DecisionLog(lambda ts, line: self._lines.append((ts, line)))
         self._alerts: Counter[str] = Counter()
         self._pauses = 0
         self._halted: tuple[Nanos, str] | None = None
-        self._prints = 0
         self._markouts: list[tuple[Nanos, float, Count]] = []
 
     def play(self) -> Result:
@@ -145,53 +169,99 @@ class _Run:
         world = self._plan.world
         self._act(self._engine.start(StoredState(), world.start), world.start)
         for feed in ("market", "weather"):
-            self._handle(FeedUp(feed, world.start))
+            self._handle(FeedUp(feed, world.start), 0)
         for item in world.history():
-            self._handle(item)
+            self._handle(item, 0)
         self._book.mark(world.start, self._plan.balance)
         self._agenda.add(world.start + self._plan.tick, TICK, Tick(world.start + self._plan.tick))
         self._loop()
+        self._rows.show(self._exchange.now + self._plan.latency.feed, self._rows.position)
         self._book.mark(self._engine.now, self._engine.equity())
         return self._result(time.perf_counter() - started)
 
     def _loop(self) -> None:
-        exchange, agenda = self._exchange, self._agenda
-        upcoming = self._plan.world.events()
-        event = next(upcoming, None)
+        exchange, agenda, rows = self._exchange, self._agenda, self._rows
         while True:
             timer, due = exchange.next_timer(), agenda.next_ts()
-            outer = timer if event is None else event.ts if timer is None else min(event.ts, timer)
-            if outer is not None and (due is None or outer <= due):
-                if event is not None and event.ts == outer:
-                    exchange.apply(event)
-                    if isinstance(event, WeatherNews | Heard):
-                        heard = event.ts + self._plan.latency.feed
-                        agenda.add(heard, DELIVERY, replace(event.item, ts_recv=heard))
-                    elif isinstance(event, CrowdPrint):
-                        self._prints += 1
-                    event = next(upcoming, None)
-                else:
-                    exchange.advance(outer)
+            until = _NEVER if due is None else due
+            if timer is not None and timer < until:
+                until = timer
+            event_ts = rows.advance(until)
+            if event_ts is not None:
+                self._close_until(event_ts)
+                self._happen(rows.take())
+            elif timer is not None and timer == until:
+                self._close_until(timer)
+                exchange.advance(timer)
             elif due is not None:
                 self._step()
             else:
                 return
 
+    def _happen(self, event: WorldEvent) -> None:
+        """Let an event of the world happen at the exchange, and news reach the engine."""
+        self._exchange.apply(event)
+        if isinstance(event, CrowdQuote):
+            ticker = event.ticker
+            if (
+                self._rows.is_hot(ticker)
+                and self._exchange.is_trading_active
+                and not self._link.is_busy(ticker)
+            ):
+                self._rows.cool(ticker)
+        elif isinstance(event, ListEvent):
+            for market in event.markets:
+                heapq.heappush(self._closes, (market.close_time, market.ticker))
+        elif isinstance(event, WeatherNews | Heard):
+            heard = event.ts + self._plan.latency.feed
+            self._agenda.add(heard, DELIVERY, replace(event.item, ts_recv=heard))
+
+    def _close_until(self, ts: Nanos) -> None:
+        """What rests in a market that closes is withdrawn before everybody's eyes: let it be the latest."""
+        while self._closes and self._closes[0][0] <= ts:
+            self._rows.refresh_exchange(heapq.heappop(self._closes)[1])
+
     def _step(self) -> None:
-        ts, rank, item = self._agenda.pop()
+        ts, rank, item, scheduled_at = self._agenda.pop()
         self._exchange.advance(ts)
         if callable(item):
+            # Calls come before what the engine hears at their instant.
+            self._rows.show(ts, -1)
             item()
             return
-        self._handle(item)
+        # Time passes last: a tick sees whatever has arrived by then.
+        self._rows.show(ts, self._rows.position if rank == TICK else scheduled_at)
+        self._handle(item, scheduled_at)
         following = ts + self._plan.tick
         if rank == TICK and following <= self._plan.world.end:
             self._agenda.add(following, TICK, Tick(following))
 
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: Event, scheduled_at: int) -> None:
+        self._note_changes()
+        shown = None
+        if isinstance(event, BookDelta | BookSnapshot):
+            shown = event.ticker
+            self._markets.refresh(event.ticker)
+            self._rows.delivered(event, scheduled_at)
         actions = self._engine.handle(event)
+        if shown is not None and self._selective is not None and self._selective.is_done(shown):
+            self._rows.mute(shown)
         if actions:
             self._act(actions, event.ts_recv)
+
+    def _note_changes(self) -> None:
+        for ticker in self._rows.changed():
+            self._note(ticker)
+
+    def _note(self, ticker: str) -> None:
+        """Tell a strategy that notes changes of one that nobody needed to see in detail."""
+        snapshot = self._rows.unseen(ticker)
+        if snapshot is None:
+            raise AssertionError(f"{ticker} changed, but the engine knows of it already")
+        if self._engine.handle(snapshot):
+            raise AssertionError(
+                f"strategy {self._plan.strategy.name} acted on a change of {ticker}, which its wakes deny"
+            )
 
     def _act(self, actions: Sequence[object], now: Nanos) -> None:
         for action in actions:
@@ -231,11 +301,11 @@ class _Run:
 
     def _watch(self, fill: Fill, now: Nanos) -> None:
         """Look at the middle again some time after a fill: what a price was worth is seen later."""
-        if self._plan.markouts:
-            for delay in MARKOUTS:
-                self._agenda.add(now + delay, CALL, partial(self._mark_out, fill, delay))
+        for delay in MARKOUTS:
+            self._agenda.add(now + delay, CALL, partial(self._mark_out, fill, delay))
 
     def _mark_out(self, fill: Fill, delay: Nanos) -> None:
+        self._note_changes()
         book = self._engine.book(fill.ticker)
         if book is not None and book.is_two_sided and book.mid is not None:
             gained = (book.mid - fill.price / DOLLAR_PRICE) * fill.side.sign
@@ -273,7 +343,7 @@ class _Run:
             differences=self._differences(),
             markets=len(self._exchange.markets),
             events=len(self._exchange.events),
-            prints=self._prints,
+            prints=self._rows.prints,
             start=self._plan.world.start,
             end=self._plan.world.end,
             log=self._lines,

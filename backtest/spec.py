@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from backtest.bulk import thin
 from backtest.candles import CandleWorld, holds_candles
 from backtest.clockwork import Latency
 from backtest.fee_history import Fees, TradeDateFees
 from backtest.file_world import FileWorld
-from backtest.filters import Dearer
+from backtest.filters import Dearer, Truncated
 from backtest.news_file import WithNews, read_news
 from backtest.recording import RecordingWorld, is_recording
-from backtest.reference_strategies import BuyUnder
-from backtest.runner import Plan
+from backtest.runner import Plan, Result, run
 from backtest.strategies import make_strategy
 from src.core.errors import ConfigError
 from src.core.units import DOLLAR_CASH, MINUTE, Cash, Nanos, Price
@@ -25,7 +23,7 @@ from src.runtime.settings import Settings
 from src.runtime.strategies import entry_policy
 from src.simulator.generated import GeneratedWorld
 from src.simulator.recorded import RecordedWorld
-from src.simulator.recorded_tables import RecordedTables
+from src.simulator.recorded_tables import RecordedTables, holds_tables
 from src.simulator.world import World
 
 
@@ -36,7 +34,8 @@ class Spec:
     ``series``, ``date_from``, ``date_to`` may be empty: everything there is. ``size_scale`` multiplies the
     Kelly fraction and the money limits; ``fee_multiplier``,
     ``worse_quotes`` and ``depth_scale`` as in ``filters.Dearer``;
-    ``queue_share`` as in ``VenueRules``, for recordings; ``news`` is a file for ``news_file``, or empty.
+    ``queue_share`` as in ``VenueRules``, for recordings; ``news`` is a file for ``news_file``, or empty;
+    ``share``: only this part of the world's time, from its beginning.
     """
 
     data: str
@@ -56,6 +55,7 @@ class Spec:
     worse_quotes: Price = 0
     depth_scale: float = 1.0
     size_scale: float = 1.0
+    share: float = 1.0
 
 
 def open_world(spec: Spec) -> World:
@@ -70,7 +70,7 @@ def _data(spec: Spec) -> World:
     path = Path(spec.data)
     if path.exists() and holds_candles(path):
         return CandleWorld(path)
-    if path.is_file():
+    if path.is_file() or (path.is_dir() and not (holds_tables(path) or is_recording(path))):
         return FileWorld.read(path)
     if not path.is_dir():
         raise ConfigError(
@@ -92,13 +92,12 @@ def make_plan(spec: Spec, world: World | None = None) -> Plan:
     bar: Nanos = getattr(base, "bar", 0)
     if spec.fee_multiplier != 1.0 or spec.worse_quotes or spec.depth_scale != 1.0:
         base = Dearer(base, spec.fee_multiplier, spec.worse_quotes, spec.depth_scale)
+    if spec.share != 1.0:
+        base = Truncated(base, base.start + int((base.end - base.start) * spec.share))
     latency = replace(spec.latency, bar=bar)
     from_recording = base.kind == RecordingWorld.kind
     if from_recording:
         latency = replace(latency, feed=0)  # its times are those of arrival
-    thinned = isinstance(base, FileWorld) and base.has_quotes and isinstance(strategy, BuyUnder)
-    if isinstance(base, FileWorld) and base.has_quotes and isinstance(strategy, BuyUnder):
-        base = thin(base, strategy.wakes(), latency, spec.tick)
     if spec.fees is Fees.TRADE_DATE:
         base = TradeDateFees(base)
     return Plan(
@@ -111,9 +110,13 @@ def make_plan(spec: Spec, world: World | None = None) -> Plan:
         balance=spec.balance,
         tick=spec.tick,
         seed=spec.seed,
-        markouts=not thinned,
         queue_share=spec.queue_share if from_recording else None,
     )
+
+
+def run_spec(spec: Spec) -> Result:
+    """Open the world and run."""
+    return run(make_plan(spec))
 
 
 def fill_model(world: World) -> str:

@@ -1,47 +1,26 @@
-"""A grid over settings keys on all cores. Every run counts as a trial when the best is judged.
-
-The file maps settings keys to lists of values::
-
-    strategies.weather_model.model_weight: [0.2, 0.4, 0.6]
-    trading.min_edge_threshold: [0.03, 0.05]
-"""
+"""Many settings of one strategy, side by side. Every one that was tried counts as a trial of the choice."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from backtest.analysis import daily_profits
+from backtest.estimators import moments
 from backtest.progress import Watch
+from backtest.runner import Result
+from backtest.search import Point, Search, read_search, survivors
 from backtest.selection import select
 from backtest.spec import Spec
 from backtest.sweep_report import Outputs, Sweep, report_sweep
 from src.core.errors import ConfigError
-from src.runtime.settings import KNOWN_KEYS, Settings
+from src.runtime.settings import Settings
 
-_MOST_RUNS = 2_000
-
-
-def read_grid(path: Path) -> dict[str, list[Any]]:
-    """The grid of a file. Raises ``ConfigError`` naming the key."""
-    try:
-        body = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"--sweep: {path} cannot be read: {str(error).splitlines()[0]}") from error
-    if not isinstance(body, dict) or not body:
-        raise ConfigError(f"--sweep: {path} must map settings keys to lists of values")
-    known = {".".join(key) for key in KNOWN_KEYS}
-    for key, values in body.items():
-        if key not in known:
-            raise ConfigError(f"--sweep: {key!r} is no settings key; see config/config.yaml")
-        if not isinstance(values, list) or not values:
-            raise ConfigError(f"--sweep: {key} needs a list of values, got {values!r}")
-    return body
+EXIT_INTERRUPTED = 130
 
 
 def with_value(settings: Settings, key: str, value: object) -> Settings:
@@ -61,26 +40,51 @@ def with_value(settings: Settings, key: str, value: object) -> Settings:
 
 
 def run_sweep(spec: Spec, names: Sequence[str], path: Path, watch: Watch, given: Outputs) -> int:
-    """Run every combination for one strategy, judge the choice among them, and show it. Exit code 0.
+    """Run what the file asks for with one strategy, judge the choice among them, and show it. Exit code 0.
 
     After Ctrl-C those that were done are judged, and the exit code is 130.
     """
     if len(names) != 1:
         raise ConfigError("--sweep: name one --strategy")
-    grid = read_grid(path)
-    points = list(itertools.product(*grid.values()))
-    if len(points) > _MOST_RUNS:
-        raise ConfigError(f"--sweep: {len(points)} combinations; {_MOST_RUNS} is the most")
-    specs = []
-    for point in points:
-        settings = spec.settings
-        for key, value in zip(grid, point, strict=True):
-            settings = with_value(settings, key, value)
-        specs.append(replace(spec, strategy=names[0], settings=settings))
-    results = watch.run(specs, f"sweep of {names[0]}")
+    search = read_search(path)
+    points = search.points(spec.seed)
+    specs = [_spec_of(spec, names[0], search, point) for point in points]
+    results = _climb(specs, search.rungs, watch)
     # A run that was cut short covers other days than the rest, so it cannot be compared with them.
-    end = max(result.end for result in results)
-    whole = [(point, result) for point, result in zip(points, results, strict=False) if result.end == end]
-    done, kept = [point for point, _ in whole], [result for _, result in whole]
-    report_sweep(Sweep(spec, names[0], tuple(grid), done, kept, select(kept)), given)
-    return 130 if watch.interrupted else 0
+    end = max(result.end for result in results.values())
+    whole = {number: result for number, result in sorted(results.items()) if result.end == end}
+    if len(whole) < len(points):
+        given.console.print(
+            f"{len(points)} configurations were drawn, {len(whole)} of them run to the same end; "
+            "all count as trials"
+        )
+    kept = list(whole.values())
+    chosen = [points[number] for number in whole]
+    report_sweep(Sweep(spec, names[0], search.keys, chosen, kept, select(kept, len(points))), given)
+    return EXIT_INTERRUPTED if watch.interrupted else 0
+
+
+def _climb(specs: Sequence[Spec], rungs: Sequence[float], watch: Watch) -> dict[int, Result]:
+    """Run the specs on each rung's share of the data; the better ones go on. Results of the last one."""
+    left = list(range(len(specs)))
+    results: dict[int, Result] = {}
+    for share in rungs:
+        title = f"sweep of {specs[0].strategy}" + (f", {share:.0%} of the data" if share < 1.0 else "")
+        found = watch.run([replace(specs[number], share=share) for number in left], title)
+        results = dict(zip(left, found, strict=False))
+        if watch.interrupted:
+            break
+        ranked = sorted(left, key=lambda number: (-_sharpe(results[number]), number))
+        left = sorted(ranked[: survivors(len(left))])
+    return results
+
+
+def _sharpe(result: Result) -> float:
+    return moments([pnl for _, pnl in daily_profits(result)]).sharpe or 0.0
+
+
+def _spec_of(spec: Spec, strategy: str, search: Search, point: Point) -> Spec:
+    settings = spec.settings
+    for key, value in zip(search.keys, point, strict=True):
+        settings = with_value(settings, key, value)
+    return replace(spec, strategy=strategy, settings=settings)

@@ -7,11 +7,13 @@ What the exchange does becomes feed events ``latency.feed`` later; what the engi
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from operator import itemgetter
 
 from backtest.clockwork import CALL, DELIVERY, Agenda, Latency
+from backtest.quote_rows import Rows
 from src.core.actions import AmendOrder, CancelOrder, RequestReport, RequestSnapshot
 from src.core.events import (
     AccountReport,
@@ -52,8 +54,10 @@ KEY = "backtest"
 class VenueLink:
     """Feed and gateway of one account at one exchange, with latency, on an agenda."""
 
-    def __init__(self, exchange: Exchange, agenda: Agenda, latency: Latency) -> None:
+    def __init__(self, exchange: Exchange, agenda: Agenda, latency: Latency, rows: Rows) -> None:
         self._exchange = exchange
+        self._rows = rows
+        self._on_the_way: Counter[str] = Counter()
         self._account = exchange.account(KEY)
         self._agenda = agenda
         self._latency = latency
@@ -67,6 +71,8 @@ class VenueLink:
         """Send an approved order."""
         intent = approved.intent
         request = order_from(intent)
+        self._on_the_way[intent.ticker] += 1
+        self._rows.heat(intent.ticker)
         due = now + self._latency.order + self._latency.bar
         self._agenda.add(due, CALL, partial(self._create, request))
 
@@ -86,11 +92,18 @@ class VenueLink:
         """Ask the feed for fresh books."""
         self._agenda.add(now + self._latency.order, CALL, partial(self._snapshots, request.tickers))
 
+    def is_busy(self, ticker: str) -> bool:
+        """Whether an order of ours is on its way to a market or rests there."""
+        resting = self._account.open_orders.values()
+        return self._on_the_way[ticker] > 0 or any(order.ticker == ticker for order in resting)
+
     # --- at the exchange -----------------------------------------------------------------------
 
     def _create(self, request: NewOrder) -> None:
         now = self._exchange.now
         due = now + self._latency.answer
+        self._on_the_way[request.ticker] -= 1
+        self._rows.refresh_exchange(request.ticker)
         try:
             order = self._exchange.create(KEY, request)
         except OrderRefused as refused:
@@ -160,6 +173,7 @@ class VenueLink:
         due = self._exchange.now + self._latency.feed
         for ticker in tickers:
             if ticker in self._exchange.markets:
+                self._rows.refresh_exchange(ticker)
                 self._agenda.add(due, DELIVERY, self._snapshot(ticker, due))
 
     def _answer(self, event: Event) -> None:

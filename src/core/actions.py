@@ -16,6 +16,9 @@ from src.core.units import Cash, Count, Nanos, Price
 class TradingState(Enum):
     """What the system may do. Cancels and exits are never blocked by a halt."""
 
+    # Members are one of a kind. Enum's own hash is a Python function, and states are looked up all the time.
+    __hash__ = object.__hash__
+
     STARTING = "starting"
     RECONCILING = "reconciling"
     ACTIVE = "active"
@@ -25,6 +28,8 @@ class TradingState(Enum):
 
 class OrderStatus(Enum):
     """States of an order as we know it; transitions are one table in ``execution/orders.py``."""
+
+    __hash__ = object.__hash__
 
     PENDING_NEW = "pending_new"
     RESTING = "resting"

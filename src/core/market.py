@@ -13,6 +13,9 @@ from src.core.units import Nanos, Price
 class MarketStatus(Enum):
     """Kalshi's market statuses; ``UNKNOWN`` stands for one added since and never trades."""
 
+    # Members are one of a kind. Enum's own hash is a Python function, and statuses are looked up often.
+    __hash__ = object.__hash__
+
     INITIALIZED = "initialized"
     INACTIVE = "inactive"
     ACTIVE = "active"
@@ -22,6 +25,9 @@ class MarketStatus(Enum):
     AMENDED = "amended"
     FINALIZED = "finalized"
     UNKNOWN = "unknown"
+
+
+_TRADED = frozenset({MarketStatus.ACTIVE, MarketStatus.INITIALIZED})
 
 
 class StrikeKind(Enum):
@@ -71,5 +77,4 @@ class Market:
 
     def is_open(self, now: Nanos) -> bool:
         """Whether orders are accepted: opening and closing send no message, so the clock decides."""
-        live = self.status in {MarketStatus.ACTIVE, MarketStatus.INITIALIZED}
-        return live and self.open_time <= now < self.close_time
+        return self.open_time <= now < self.close_time and self.status in _TRADED

@@ -6,7 +6,8 @@ Live, paper, demo, backtest and fault simulation differ only in what is plugged 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from src.core.actions import Alert, AmendOrder, AuditRecord, CancelOrder, StateChanged, StoredState
 from src.core.book import OrderBook
@@ -23,7 +24,7 @@ from src.core.events import (
 )
 from src.core.market import Market
 from src.core.signal import OrderIntent, Signal
-from src.core.units import Cash, Count, Nanos
+from src.core.units import Cash, Count, Nanos, Price
 
 
 class Clock(Protocol):
@@ -152,3 +153,31 @@ class Strategy(Protocol):
 
     def fair_probability(self, view: MarketView, ticker: str) -> float | None:
         """Current probability of YES, for thesis exits; None when it has no opinion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wakes:
+    """Which quotes can make a strategy speak; a backtest need not show it the others one by one.
+
+    A public trade changes nothing in the strategy. Neither does a change of a book, except that
+
+    * it may speak where YES is offered below ``ask_below`` (1e-4 dollars), in markets it is not done with;
+    * with ``notes_changes`` it may note that the market's book changed, once however often it did.
+
+    What it does at any other event may depend on every book as it then stands.
+    """
+
+    ask_below: Price = 0
+    notes_changes: bool = False
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A strategy that says what wakes it. The backtest's tests hold it to that."""
+
+    @property
+    def wakes(self) -> Wakes:
+        """What wakes it; the same for the whole of its life."""
+
+    def is_done(self, ticker: str) -> bool:
+        """Whether no quote of a market can make it speak any more."""

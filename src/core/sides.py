@@ -16,6 +16,9 @@ from src.core.units import DOLLAR_PRICE, Price
 class Outcome(Enum):
     """What a contract pays on."""
 
+    # Members are one of a kind. Enum's own hash is a Python function, and most of what a lookup costs.
+    __hash__ = object.__hash__
+
     YES = "yes"
     NO = "no"
 
@@ -27,6 +30,8 @@ class Outcome(Enum):
 
 class BookSide(Enum):
     """A side of the market's single YES book."""
+
+    __hash__ = object.__hash__
 
     BID = "bid"
     ASK = "ask"

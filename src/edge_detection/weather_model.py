@@ -26,7 +26,7 @@ from src.core.events import (
     Tick,
 )
 from src.core.market import Market
-from src.core.ports import MarketView
+from src.core.ports import MarketView, Wakes
 from src.core.signal import Signal
 from src.core.stations import Station, climate_day_bounds, event_date, station_for_series
 from src.core.units import CENT_PRICE, DOLLAR_PRICE, HOUR, MINUTE, Nanos, Price
@@ -70,6 +70,15 @@ class WeatherModel:
     def name(self) -> str:
         """``"weather_model"``."""
         return NAME
+
+    @property
+    def wakes(self) -> Wakes:
+        """A change of a book only marks its event for the next tick."""
+        return Wakes(notes_changes=True)
+
+    def is_done(self, ticker: str) -> bool:
+        """No quote makes it speak by itself."""
+        return True
 
     def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
         """React to an event; signals come best edge first within each event of the exchange."""

@@ -125,10 +125,11 @@ class Engine:
         policy: ReconcilePolicy,
         exits: Mapping[str, ExitPolicy],
         entries: Mapping[str, EntryPolicy] | None = None,
+        markets: MarketState | None = None,
     ) -> None:
         self._strategies = strategies
         self._policy = policy
-        self.markets = MarketState()
+        self.markets = markets if markets is not None else MarketState()
         self.ledger = Ledger(self.markets, policy)
         self.control = TradingControl(limits)
         self._valuation = Valuation(self.ledger, self.markets)

@@ -267,9 +267,10 @@ class Ledger:
     def _compare(self, report: AccountReport, out: Output) -> list[str]:
         # An order that rests for hours must not blind the comparison: a fill of it is seen in two looks.
         moving = {order.intent.ticker for order in self.orders.live() if not order.is_settled_at_rest}
-        moving |= {
-            ticker for ticker, ts in self._fill_ts.items() if ts + self._policy.grace > report.started_ts
-        }
+        # Reports begin one after the other: what is old for this one need not be looked at for the next.
+        since = report.started_ts - self._policy.grace
+        self._fill_ts = {ticker: ts for ticker, ts in self._fill_ts.items() if ts > since}
+        moving |= self._fill_ts.keys()
         lines = reconcile.compare_positions(report, self.portfolio, frozenset(moving))
         if not (moving or lines) or not self.shards.is_known:
             self.shards.report(report.shards)

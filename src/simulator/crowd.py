@@ -99,6 +99,17 @@ class Crowd:
             self._trading.crowd_reaches(state, event.side, event.price, event.count, strictly=True)
             self._venue.publish_book(state)
 
+    def restore(self, ticker: str, bids: Levels, asks: Levels) -> None:
+        """Replace the crowd's lots without a trade, a message or a look at pauses."""
+        state = self._quotable_market(ticker)
+        if state is None:
+            return
+        self.withdraw(state)
+        for side, levels in ((BookSide.BID, bids), (BookSide.ASK, asks)):
+            for price, size in levels:
+                state.book.add_crowd(side, price, size)
+        state.book.changes.clear()
+
     def withdraw(self, state: MarketState) -> None:
         """Remove everything the crowd has in a market."""
         for side in BookSide:

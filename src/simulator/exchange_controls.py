@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from src.core.events import Levels
 from src.core.fees import FeeSchedule
 from src.core.grid import PriceGrid
 from src.core.sides import BookSide
@@ -79,6 +80,13 @@ class ExchangeControls(ExchangeBase):
         """Make the crowd's size at one price exactly ``size`` (0 removes it)."""
         with self.operation():
             self._crowd.set_level(ticker, side, price, size)
+
+    def restore_quote(self, ticker: str, bids: Levels, asks: Levels) -> None:
+        """Make the crowd's book what it has become by quotes that were not applied; nobody is told.
+
+        For a caller that knows that nobody looked in between and that no account's order rests there.
+        """
+        self._crowd.restore(ticker, bids, asks)
 
     def set_exchange_status(self, *, exchange_active: bool, trading_active: bool) -> None:
         """Pause or resume the exchange; a pause cancels the orders that asked for it."""

@@ -6,7 +6,7 @@ Fill assumptions of the whole simulated exchange (what a resting or taking order
   lot first. It executes at the resting lot's price.
 * An account's order joins the back of the queue at its price. When the crowd shrinks a level, its
   youngest lots leave first, so a cancellation in the crowd never moves an account's order forward.
-* When the crowd enlarges a level the new lots go to the back of the queue.
+* When the crowd enlarges a level the new size goes to the back of the queue.
 * Lots taken from the crowd are gone until the world quotes that level again; accounts leave no other
   mark on the crowd's behaviour (no price impact beyond the lots they took).
 * A recorded print reaches an account's order only strictly through its price.
@@ -86,6 +86,16 @@ class Ladder:
             insort(self._keys, lot.price * self._sign)
         queue[lot.order_id] = lot
         self.sizes[lot.price] += lot.remaining
+
+    def youngest(self, price: Price) -> Lot | None:
+        """The lot at the back of the queue at ``price``, or None."""
+        queue = self._queues.get(price)
+        return queue[next(reversed(queue))] if queue else None
+
+    def enlarge(self, lot: Lot, count: Count) -> None:
+        """Add ``count`` to a lot where it stands."""
+        lot.remaining += count
+        self.sizes[lot.price] += count
 
     def reduce(self, lot: Lot, count: Count) -> None:
         """Take ``count`` off a lot and drop it, and its level, when nothing is left."""
@@ -205,7 +215,12 @@ class MarketBook:
         return [price for price in ladder.prices() if self._crowd_queue(side, price)]
 
     def add_crowd(self, side: BookSide, price: Price, count: Count) -> None:
-        """The crowd adds size at the back of a level."""
+        """The crowd adds size at the back of a level: to its own lot there, or as a new one behind ours."""
+        youngest = self._ladders[side].youngest(price)
+        if youngest is not None and youngest.owner == CROWD:
+            self._ladders[side].enlarge(youngest, count)
+            self.changes.append(LevelChange(side, price, count, youngest))
+            return
         self._crowd_lots += 1
         self.add(Lot(f"crowd-{self._crowd_lots}", CROWD, side, price, count))
 

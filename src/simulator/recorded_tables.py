@@ -37,6 +37,11 @@ TABLES: Mapping[str, Mapping[str, type[pl.DataType]]] = MappingProxyType(
 )
 
 
+def holds_tables(folder: Path) -> bool:
+    """Whether a folder holds any of the tables, and not just files of somebody's own."""
+    return any((folder / f"{table}{suffix}").is_file() for table in TABLES for suffix in (".parquet", ".csv"))
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedTables:
     """A folder with the four tables. Raises ``ConfigError`` naming folder, table and mend."""

@@ -74,6 +74,7 @@ class Venue:
         self.outputs: list[Output] = []
         self.order_count = 0
         self.trade_count = 0
+        self.match_count = 0
         self.group_count = 0
         self._timers: list[tuple[Nanos, int, Callable[[], None]]] = []
         self._timer_count = 0

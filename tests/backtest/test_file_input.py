@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from backtest.file_columns import read_columns
+from backtest.file_rows import FileRows
 from backtest.file_world import ASSUMED_SIZE, FileWorld
 from src.core.errors import ConfigError
 from src.core.units import MINUTE, SECOND
@@ -32,22 +33,23 @@ def csv(tmp_path: Path, *lines: str) -> Path:
     ],
 )
 def test_every_unit_of_time_gives_the_same_instant(tmp_path: Path, stamp: str) -> None:
-    found = read_columns(csv(tmp_path, "ts,market_ticker,price", f"{stamp},A,0.40"))
-    assert found.frame["ts"].to_list() == [1_730_000_000 * SECOND]
+    (chunk,) = FileRows(csv(tmp_path, "ts,market_ticker,price", f"{stamp},A,0.40")).chunks()
+    assert chunk["ts"].to_list() == [1_730_000_000 * SECOND]
 
 
 @pytest.mark.parametrize(("bid", "ask"), [("40", "42"), ("0.40", "0.42"), ("0.4000", "0.4200")])
 def test_cents_and_dollars_are_told_apart(tmp_path: Path, bid: str, ask: str) -> None:
-    found = read_columns(csv(tmp_path, "timestamp,ticker,yes_bid,yes_ask", f"1730000000,A,{bid},{ask}"))
-    assert found.kind == "quotes"
-    assert found.frame.select("bid", "ask").row(0) == (4_000, 4_200)
+    found = FileRows(csv(tmp_path, "timestamp,ticker,yes_bid,yes_ask", f"1730000000,A,{bid},{ask}"))
+    assert found.layout.kind == "quotes"
+    (chunk,) = found.chunks()
+    assert chunk.select("bid", "ask").row(0) == (4_000, 4_200)
 
 
 def test_parquet_with_datetimes_is_read(tmp_path: Path) -> None:
     path = tmp_path / "d.parquet"
     frame = pl.DataFrame({"time": ["2024-10-27T03:33:20"], "ticker": ["A"], "price": [0.4]})
     frame.with_columns(pl.col("time").str.to_datetime()).write_parquet(path)
-    assert read_columns(path).frame["ts"][0] == 1_730_000_000 * SECOND
+    assert next(FileRows(path).chunks())["ts"][0] == 1_730_000_000 * SECOND
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_parquet_with_datetimes_is_read(tmp_path: Path) -> None:
 )
 def test_mistakes_are_named(tmp_path: Path, lines: list[str], said: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        read_columns(csv(tmp_path, *lines))
+        FileRows(csv(tmp_path, *lines))
     for text in said:
         assert text in str(caught.value)
 
@@ -84,7 +86,7 @@ def test_an_unknown_kind_of_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "data.xlsx"
     path.write_text("x")
     with pytest.raises(ConfigError, match=r"neither \.csv nor \.parquet"):
-        read_columns(path)
+        FileRows(path)
 
 
 def test_quotes_become_quotes_and_results_settle_after_the_last_row(tmp_path: Path) -> None:
@@ -133,3 +135,42 @@ def test_rows_a_minute_apart_are_bars(tmp_path: Path) -> None:
     world = FileWorld.read(csv(tmp_path, "ts,ticker,price", *rows))
     assert world.bar == MINUTE
     assert "one bar" in world.fill_model
+
+
+def test_a_market_with_two_results_is_refused(tmp_path: Path) -> None:
+    path = csv(tmp_path, "ts,ticker,price,result", "1730000000,A,0.4,yes", "1730000001,A,0.4,no")
+    with pytest.raises(ConfigError, match="line 3, column 'result': 'no'; the result of A was another"):
+        FileRows(path)
+
+
+@pytest.mark.parametrize("coded", [False, True])
+@pytest.mark.parametrize("files", ["one", "by event", "by event, in order"])
+def test_slices_give_the_rows_of_the_whole_in_order_of_time(tmp_path: Path, files: str, coded: bool) -> None:
+    """However a table is cut into files and slices: every row once, by time, ties as the files have them."""
+    rng = random.Random(5)
+    rows = [(1_730_000_000 + rng.randrange(500), f"M{rng.randrange(6)}", 0.4, n) for n in range(900)]
+    frame = pl.DataFrame(rows, schema=["ts", "ticker", "price", "volume"], orient="row")
+    if coded:
+        frame = frame.with_columns(pl.col("ticker").cast(pl.Enum([f"M{n}" for n in range(6)])))
+    path = tmp_path / "data.parquet"
+    if files == "one":
+        frame.write_parquet(path)
+    else:
+        path.mkdir()
+        frame = frame.sort("ticker" if files == "by event" else "ts", maintain_order=True)
+        for number, part in enumerate(frame.iter_slices(150)):
+            part.write_parquet(path / f"{number}.parquet")
+    found = FileRows(path, slice_rows=100)
+    chunks = list(found.chunks())
+    assert len(chunks) > 3
+    read = [
+        (ts // SECOND, found.spans[market][0], volume // 100)
+        for chunk in chunks
+        for ts, market, volume in chunk.select("ts", "market", "volume").iter_rows()
+    ]
+    expected = frame.sort("ts", maintain_order=True).select("ts", "ticker", "volume").rows()
+    assert read == expected
+    firsts = {ticker: ts for ts, ticker, _ in reversed(expected)}
+    assert [(ticker, first // SECOND) for ticker, first, _, _ in found.spans] == sorted(
+        firsts.items(), key=lambda pair: (pair[1], pair[0])
+    )

@@ -23,10 +23,8 @@ from backtest.report_terminal import show
 from backtest.runner import run
 from backtest.spec import Spec, fill_model, make_plan, open_world
 from backtest.strategies import make_strategy, names_of
-from backtest.sweep import read_grid, with_value
 from backtest.trades import Trade
 from backtest.verdict import caveats, verdict
-from src.core.errors import ConfigError
 from src.core.sides import Outcome
 from src.core.units import DOLLAR_CASH, HOUR
 from src.runtime.settings import Settings
@@ -135,28 +133,6 @@ def test_all_means_every_strategy(settings: Settings) -> None:
     for name in names_of("all"):
         strategy, _ = make_strategy(name, settings)
         assert strategy.name
-
-
-def test_a_grid_changes_settings_and_checks_them(tmp_path: Path, settings: Settings) -> None:
-    path = tmp_path / "grid.yaml"
-    path.write_text("strategies.weather_model.model_weight: [0.2, 0.5]\n")
-    assert read_grid(path) == {"strategies.weather_model.model_weight": [0.2, 0.5]}
-    changed = with_value(settings, "strategies.weather_model.model_weight", 0.5)
-    assert changed.strategies.weather_model.model_weight == 0.5
-    assert settings.strategies.weather_model.model_weight == 0.3
-    with pytest.raises(ConfigError, match="model_weight"):
-        with_value(settings, "strategies.weather_model.model_weight", 7)
-    path.write_text("trading.nonsense: [1]\n")
-    with pytest.raises(ConfigError, match="nonsense"):
-        read_grid(path)
-
-
-def test_a_sweep_counts_its_trials(tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "grid.yaml"
-    path.write_text("risk.kelly_fraction: [0.1, 0.25]\n")
-    arguments = ["--data", str(small), "--strategy", "buy_favourite", "--sweep", str(path), "--workers", "1"]
-    assert main(arguments) == 0
-    assert "2 configurations" in capsys.readouterr().out
 
 
 def make_trade(number: int, won: bool, mid: float) -> Trade:

@@ -123,7 +123,7 @@ def test_dearer_worlds_cost_more() -> None:
 
 
 def test_the_agenda_keeps_calls_before_deliveries_before_ticks() -> None:
-    agenda = Agenda()
+    agenda = Agenda(lambda: 0)
     tick, heard, called = Tick(5), Tick(5), Tick(5)
     agenda.add(5, TICK, tick)
     agenda.add(5, DELIVERY, heard)

@@ -1,0 +1,338 @@
+"""Books that are brought up to date when somebody looks at them.
+
+Most quotes of a history are superseded before anybody sees them. A strategy that says which quotes can make
+it speak (``core.ports.Wakes``) is run on *rows*: a row (one quote of one market) that nobody looks at is only
+remembered as the market's newest. It reaches
+
+* the simulated exchange, silently, when an order is about to arrive there or the market closes,
+* the engine when its book is read (``LazyMarketState``), or before the next event when the strategy notes
+  which markets changed.
+
+A row is applied on its own, exactly as in a row-by-row run, where it could matter: it may wake the strategy,
+an order of ours is under way or rests in its market, or it is the first one after such an order. Visibility
+keeps to the order of a row-by-row run, ties included: a row is visible to an event when it is older than the
+feed's latency, or just as old and scheduled before. ``tests/backtest/test_bulk.py`` holds both runs against
+each other: same decision log, same fills, same ledger, same report.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+from src.core.book import OrderBook
+from src.core.events import BookDelta, BookSnapshot, Levels
+from src.core.ports import Wakes
+from src.core.sides import BookSide
+from src.core.units import Nanos
+from src.execution.market_state import MarketState
+from src.simulator.exchange import Exchange
+from src.simulator.pauses import WeeklyPause
+from src.simulator.world import CrowdPrint, CrowdQuote, World, WorldEvent
+
+
+class Row(NamedTuple):
+    """One quote. ``number`` counts the rows of the world in their order; ``ts`` is when it was made."""
+
+    number: int
+    ts: Nanos
+    bids: Levels
+    asks: Levels
+
+
+Visible: TypeAlias = tuple[Nanos, int]
+
+
+class Rows(ABC):
+    """A world's events, of which those nobody can see the effect of are absorbed.
+
+    ``position`` counts the rows that have happened, without the one that was taken last and is happening
+    now; ``prints`` counts the public trades.
+    """
+
+    def __init__(self, exchange: Exchange, feed: Nanos) -> None:
+        self._exchange = exchange
+        self._feed = feed
+        self.position = 0
+        self.prints = 0
+        # Rows that the exchange's and the engine's book of a market hold, by number.
+        self._at_exchange: dict[str, int] = {}
+        self._at_engine: dict[str, int] = {}
+        self._horizon: Visible = (0, 0)
+        # Markets whose book in the engine is known to be what the event in hand can see.
+        self.fresh: set[str] = set()
+
+    # --- the world -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def advance(self, until: Nanos) -> Nanos | None:
+        """Absorb what needs nobody's attention; time of the next event that does, if not after ``until``."""
+
+    @abstractmethod
+    def take(self) -> WorldEvent:
+        """The event that ``advance`` stopped at, to be applied to the exchange right now."""
+
+    @abstractmethod
+    def heat(self, ticker: str) -> None:
+        """An order of ours is on its way into a market: from now on each of its rows counts."""
+
+    @abstractmethod
+    def cool(self, ticker: str) -> None:
+        """No order of ours is in a market any more and a row has come since."""
+
+    @abstractmethod
+    def is_hot(self, ticker: str) -> bool:
+        """Whether each row of a market counts."""
+
+    @abstractmethod
+    def mute(self, ticker: str) -> None:
+        """No quote of a market can make the strategy speak any more."""
+
+    # --- the exchange --------------------------------------------------------------------------
+
+    def refresh_exchange(self, ticker: str) -> None:
+        """Bring the exchange's book of a market to its newest row."""
+        row = self._newest(ticker)
+        if row is not None and row.number > self._at_exchange.get(ticker, -1):
+            self._at_exchange[ticker] = row.number
+            self._exchange.restore_quote(ticker, row.bids, row.asks)
+
+    # --- the engine ----------------------------------------------------------------------------
+
+    def show(self, now: Nanos, scheduled_at: int) -> None:
+        """The engine handles an event of ``now``, scheduled when ``scheduled_at`` rows had happened."""
+        self._horizon = (now - self._feed, scheduled_at)
+        self.fresh.clear()
+
+    def delivered(self, event: BookDelta | BookSnapshot, scheduled_at: int) -> None:
+        """The engine's book holds what had happened when ``event`` was scheduled.
+
+        A change belongs to the row that was about to count then, or to an order of ours, after which the
+        market's next row brings its own changes.
+        """
+        number = scheduled_at if isinstance(event, BookDelta) else scheduled_at - 1
+        self._at_engine[event.ticker] = max(number, self._at_engine.get(event.ticker, -1))
+
+    def unseen(self, ticker: str) -> BookSnapshot | None:
+        """The book of a market as visible now, where the engine's is older."""
+        row = self._visible(ticker)
+        if row is None or row.number <= self._at_engine.get(ticker, -1):
+            return None
+        self._at_engine[ticker] = row.number
+        return BookSnapshot(ticker, row.bids, row.asks, row.number, row.ts, row.ts + self._feed)
+
+    @abstractmethod
+    def changed(self) -> list[str]:
+        """Markets whose quote changed in rows that became visible since the last call, in any order.
+
+        Empty for strategies that do not note changes.
+        """
+
+    @abstractmethod
+    def _newest(self, ticker: str) -> Row | None:
+        """A market's newest row that was absorbed."""
+
+    @abstractmethod
+    def _visible(self, ticker: str) -> Row | None:
+        """A market's newest absorbed row that the event in hand can see."""
+
+
+class LazyMarketState(MarketState):
+    """The engine's markets, whose books follow their rows when they are read."""
+
+    def __init__(self, rows: Rows) -> None:
+        super().__init__()
+        self._quotes = rows
+
+    def book(self, ticker: str) -> OrderBook | None:
+        """The book, or None when the feed does not vouch for it."""
+        self.refresh(ticker)
+        return super().book(ticker)
+
+    def refresh(self, ticker: str) -> None:
+        """Bring a market's book to the row that is visible now."""
+        if ticker in self._quotes.fresh:
+            return
+        self._quotes.fresh.add(ticker)
+        snapshot = self._quotes.unseen(ticker)
+        if snapshot is not None:
+            complaint = self.apply(snapshot)
+            if complaint is not None:
+                raise AssertionError(complaint)
+
+
+class _Market:
+    """What is remembered of one market: its absorbed rows from the newest visible one on."""
+
+    __slots__ = ("hot", "muted", "newest", "rows", "shown")
+
+    def __init__(self) -> None:
+        self.rows: deque[Row] = deque()
+        self.newest: Row | None = None
+        # Levels of its last row; None when that was applied on its own, and the exchange knows better.
+        self.shown: tuple[Levels, Levels] | None = ((), ())
+        self.hot = False
+        self.muted = False
+
+
+class EventRows(Rows):
+    """Rows out of a world's stream of events."""
+
+    def __init__(self, world: World, exchange: Exchange, feed: Nanos, wakes: Wakes) -> None:
+        super().__init__(exchange, feed)
+        self._wakes = wakes
+        self._events: Iterator[WorldEvent] = iter(world.events())
+        self._next = next(self._events, None)
+        self._markets: dict[str, _Market] = {}
+        self._taken = 0
+        self._pause = WeeklyPause(enabled=exchange.rules.weekly_pause)
+        self._pending: deque[tuple[Nanos, int, str]] = deque()
+
+    def advance(self, until: Nanos) -> Nanos | None:
+        """See ``Rows``."""
+        self.position, self._taken = self.position + self._taken, 0
+        event = self._next
+        while event is not None:
+            if event.ts > until:
+                return None
+            if type(event) is CrowdQuote:
+                market = self._market(event.ticker)
+                if market.hot or self._pause.is_on(event.ts) or self._is_wake(market, event):
+                    return event.ts
+                self._absorb(market, event)
+            elif type(event) is CrowdPrint:
+                if self._market(event.ticker).hot:
+                    return event.ts
+                self.prints += 1
+            else:
+                return event.ts
+            event = self._next = next(self._events, None)
+        return None
+
+    def take(self) -> WorldEvent:
+        """See ``Rows``."""
+        event = self._next
+        if event is None:
+            raise AssertionError("nothing to take: advance says when there is")
+        self._next = next(self._events, None)
+        if isinstance(event, CrowdQuote):
+            self.refresh_exchange(event.ticker)
+            self._at_exchange[event.ticker] = self.position
+            self._market(event.ticker).shown = None
+            self._taken = 1
+        elif isinstance(event, CrowdPrint):
+            self.refresh_exchange(event.ticker)
+            self.prints += 1
+        return event
+
+    def heat(self, ticker: str) -> None:
+        """See ``Rows``."""
+        self._market(ticker).hot = True
+
+    def cool(self, ticker: str) -> None:
+        """See ``Rows``."""
+        self._market(ticker).hot = False
+
+    def is_hot(self, ticker: str) -> bool:
+        """See ``Rows``."""
+        return self._market(ticker).hot
+
+    def mute(self, ticker: str) -> None:
+        """See ``Rows``."""
+        self._market(ticker).muted = True
+
+    def changed(self) -> list[str]:
+        """See ``Rows``."""
+        found: dict[str, None] = {}
+        while self._pending and self._pending[0][:2] < self._horizon:
+            found[self._pending.popleft()[2]] = None
+        return list(found)
+
+    def _market(self, ticker: str) -> _Market:
+        market = self._markets.get(ticker)
+        if market is None:
+            market = self._markets[ticker] = _Market()
+        return market
+
+    def _is_wake(self, market: _Market, quote: CrowdQuote) -> bool:
+        return not market.muted and bool(quote.asks) and quote.asks[0][0] < self._wakes.ask_below
+
+    def _absorb(self, market: _Market, quote: CrowdQuote) -> None:
+        rows, horizon = market.rows, self._horizon
+        row = Row(self.position, quote.ts, quote.bids, quote.asks)
+        self.position += 1
+        market.newest = row
+        rows.append(row)
+        # No event to come is older than this row: what it would see hides what came before.
+        sure = row.ts - self._feed
+        while len(rows) > 1 and (rows[1].ts < sure or (rows[1].ts, rows[1].number) < horizon):
+            rows.popleft()
+        if self._wakes.notes_changes:
+            shown = market.shown if market.shown is not None else self._levels_at_exchange(quote.ticker)
+            market.shown = (quote.bids, quote.asks)
+            if market.shown != shown:
+                self._pending.append((row.ts, row.number, quote.ticker))
+
+    def _levels_at_exchange(self, ticker: str) -> tuple[Levels, Levels]:
+        book = self._exchange.book(ticker)
+        return book.levels(BookSide.BID), book.levels(BookSide.ASK)
+
+    def _newest(self, ticker: str) -> Row | None:
+        market = self._markets.get(ticker)
+        return None if market is None else market.newest
+
+    def _visible(self, ticker: str) -> Row | None:
+        market = self._markets.get(ticker)
+        if market is None:
+            return None
+        rows, horizon = market.rows, self._horizon
+        while len(rows) > 1 and (rows[1].ts, rows[1].number) < horizon:
+            rows.popleft()
+        return rows[0] if rows and (rows[0].ts, rows[0].number) < horizon else None
+
+
+class EachRow(Rows):
+    """Every event on its own: for strategies that do not say what wakes them, and as the reference."""
+
+    def __init__(self, world: World, exchange: Exchange, feed: Nanos) -> None:
+        super().__init__(exchange, feed)
+        self._events = iter(world.events())
+        self._next = next(self._events, None)
+
+    def advance(self, until: Nanos) -> Nanos | None:
+        """See ``Rows``."""
+        return None if self._next is None or self._next.ts > until else self._next.ts
+
+    def take(self) -> WorldEvent:
+        """See ``Rows``."""
+        event = self._next
+        if event is None:
+            raise AssertionError("nothing to take: advance says when there is")
+        self._next = next(self._events, None)
+        self.prints += isinstance(event, CrowdPrint)
+        return event
+
+    def heat(self, ticker: str) -> None:
+        """Every market always is."""
+
+    def cool(self, ticker: str) -> None:
+        """No market ever is."""
+
+    def is_hot(self, ticker: str) -> bool:
+        """Every market always is, without anybody's doing."""
+        return False
+
+    def mute(self, ticker: str) -> None:
+        """Every row counts all the same."""
+
+    def changed(self) -> list[str]:
+        """Every change reaches the engine by itself."""
+        return []
+
+    def _newest(self, ticker: str) -> Row | None:
+        return None
+
+    def _visible(self, ticker: str) -> Row | None:
+        return None
