@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from src.core.book import OrderBook
-from src.core.events import BookDelta, BookSnapshot, Levels
+from src.core.events import BookDelta, BookSnapshot, Levels, PublicTrade
 from src.core.ports import Wakes
 from src.core.sides import BookSide
 from src.core.units import Nanos
@@ -130,6 +130,10 @@ class Rows(ABC):
         Empty for strategies that do not note changes.
         """
 
+    def trades(self) -> list[PublicTrade]:
+        """Absorbed trades that became visible since the last call: they tell how fast a market trades."""
+        return []
+
     @abstractmethod
     def _newest(self, ticker: str) -> Row | None:
         """A market's newest row that was absorbed."""
@@ -189,6 +193,7 @@ class EventRows(Rows):
         self._taken = 0
         self._pause = WeeklyPause(enabled=exchange.rules.weekly_pause)
         self._pending: deque[tuple[Nanos, int, str]] = deque()
+        self._absorbed_prints: deque[tuple[Nanos, int, CrowdPrint]] = deque()
 
     def advance(self, until: Nanos) -> Nanos | None:
         """See ``Rows``."""
@@ -206,6 +211,8 @@ class EventRows(Rows):
                 if self._market(event.ticker).hot:
                     return event.ts
                 self.prints += 1
+                if self._exchange.markets[event.ticker].is_trading and not self._pause.is_on(event.ts):
+                    self._absorbed_prints.append((event.ts, self.position, event))
             else:
                 return event.ts
             event = self._next = next(self._events, None)
@@ -249,6 +256,24 @@ class EventRows(Rows):
         while self._pending and self._pending[0][:2] < self._horizon:
             found[self._pending.popleft()[2]] = None
         return list(found)
+
+    def trades(self) -> list[PublicTrade]:
+        """See ``Rows``."""
+        found, waiting = [], self._absorbed_prints
+        while waiting and waiting[0][:2] < self._horizon:
+            ts, _, trade = waiting.popleft()
+            found.append(
+                PublicTrade(
+                    trade.ticker,
+                    trade.trade_id,
+                    trade.price,
+                    trade.count,
+                    trade.taker_side,
+                    ts,
+                    ts + self._feed,
+                )
+            )
+        return found
 
     def _market(self, ticker: str) -> _Market:
         market = self._markets.get(ticker)

@@ -238,6 +238,8 @@ class _Run:
 
     def _handle(self, event: Event, scheduled_at: int) -> None:
         self._note_changes()
+        for trade in self._rows.trades():
+            self._engine.exit_desk.liveness.traded(trade)
         shown = None
         if isinstance(event, BookDelta | BookSnapshot):
             shown = event.ticker

@@ -37,6 +37,7 @@ from src.execution.limits import ExitPolicy, RiskLimits
 from src.runtime.settings import Settings
 from src.simulator.exchange import Exchange
 from src.simulator.generated import GeneratedWorld
+from src.simulator.outputs import TradePrinted
 from src.simulator.recorded import RecordedWorld
 from src.simulator.recorded_book import AssumedBook
 from src.simulator.world import CrowdPrint, World
@@ -130,8 +131,8 @@ def test_default_limits_and_breakers_hold_in_bulk_as_well(sample_world: FileWorl
     assert result.refusals != {}
 
 
-@pytest.mark.parametrize("name", ["buy_under:0.3", "buy_favourite"])
-def test_trades_with_a_side_in_bulk_and_row_by_row(tmp_path: Path, name: str, settings: Settings) -> None:
+def write_trades(path: Path) -> None:
+    """Trades with a taker side, through a night with the weekly pause."""
     rng = random.Random(4)
     stamps = sorted(EVENING // MILLISECOND + rng.randrange(40_000_000) for _ in range(800))
     rows = [
@@ -145,10 +146,38 @@ def test_trades_with_a_side_in_bulk_and_row_by_row(tmp_path: Path, name: str, se
         for ts in stamps
     ]
     names = ["ts_ms", "ticker", "price", "count", "taker_side"]
-    pl.DataFrame(rows, schema=names, orient="row").write_parquet(tmp_path / "t.parquet")
+    pl.DataFrame(rows, schema=names, orient="row").write_parquet(path)
+
+
+@pytest.mark.parametrize("name", ["buy_under:0.3", "buy_favourite"])
+def test_trades_with_a_side_in_bulk_and_row_by_row(tmp_path: Path, name: str, settings: Settings) -> None:
+    write_trades(tmp_path / "t.parquet")
     result = same(FileWorld.read(tmp_path / "t.parquet"), two(name, settings))
     assert result.prints > 700
     assert result.trades
+
+
+def test_trades_that_nobody_looks_at_still_tell_the_pace(tmp_path: Path) -> None:
+    """How fast a position could be left rests on them: each is told once, those of a pause never."""
+    write_trades(tmp_path / "t.parquet")
+    world = FileWorld.read(tmp_path / "t.parquet")
+    exchange, printed = Exchange(start=world.start), list[str]()
+    exchange.subscribe(
+        lambda outputs: printed.extend(o.trade.trade_id for o in outputs if isinstance(o, TradePrinted))
+    )
+    for event in world.events():
+        exchange.apply(event)
+    quiet = Exchange(start=world.start)
+    rows = open_rows(Plan(world, Nothing(), LIMITS, HOLD), quiet)
+    while (ts := rows.advance(quiet.next_timer() or world.end)) is not None or quiet.next_timer() is not None:
+        if ts is None:
+            quiet.advance(quiet.next_timer() or world.end)
+        else:
+            quiet.apply(rows.take())
+    rows.show(world.end + HOUR, rows.position)
+    assert [trade.trade_id for trade in rows.trades()] == printed
+    assert rows.trades() == []
+    assert 0 < len(printed) < rows.prints
 
 
 @pytest.mark.parametrize("name", CLAIMING)
