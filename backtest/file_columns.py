@@ -24,6 +24,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 _PRICES = ("bid", "ask", "price")
 _SECONDS, _MILLIS, _MICROS = 10**11, 10**14, 10**17
+# The physical value of a choice says whether it is yes.
+CHOICE = pl.Enum(["no", "yes"])
 _RESULTS = {
     "yes": "yes",
     "true": "yes",
@@ -238,9 +240,14 @@ def _size(rows: Slice, column: str) -> pl.Series:
 
 def _choice(rows: Slice, column: str, name: str) -> pl.Series:
     values = rows.table[column]
-    text = values.cast(pl.String).str.strip_chars().str.to_lowercase()
-    known = text.replace_strict(_RESULTS, default=None)
+    # A dictionary's few texts are read once each, not once a row.
+    texts = values.dtype.categories if isinstance(values.dtype, pl.Enum) else values
+    text = texts.cast(pl.String).str.strip_chars().str.to_lowercase()
+    known = text.replace_strict(_RESULTS, default=None, return_dtype=CHOICE)
     empty = text.is_null() | (text == "")
+    if isinstance(values.dtype, pl.Enum):
+        codes = values.to_physical()
+        known, empty = known.gather(codes), empty.gather(codes).fill_null(True)
     bad = known.is_null() & ~empty if name == "result" else known.is_null()
     if bad.any():
         mend = "result is yes or no, empty while not known" if name == "result" else "taker_side is yes or no"

@@ -178,7 +178,7 @@ class _Markets:
 
     def decide(self, numbers: Any, results: pl.Series, rows: Slice, column: str, kernels: Any) -> None:
         """Take in results. Raises ``ConfigError`` where a market has two."""
-        yes = results.replace_strict({"yes": 1, "no": 0}, default=-1, return_dtype=pl.Int8).to_numpy()
+        yes = results.to_physical().cast(pl.Int8).fill_null(-1).to_numpy()
         bad = kernels.decide(numbers, yes, self._results)
         if bad >= 0:
             where = pl.Series([row == bad for row in range(rows.table.height)])

@@ -482,12 +482,13 @@ class Engine:
     def _mark(self) -> list[Action]:
         halted = self.control.state is TradingState.HALTED
         try:
-            out: list[Action] = [*self.control.mark_equity(self.equity(), self._now)]
+            equity = self.equity()
+            out: list[Action] = [*self.control.mark_equity(equity, self._now)]
         except Exception as error:  # whatever is wrong with the loss limits, they do not hold
             return [*self.guard_failed(GuardError("loss limits", error))]
         if self.control.state is TradingState.HALTED and not halted:
             out += self._cancel_all()
-        return [*out, self._valuation.mark(self.control, self._now)]
+        return [*out, self._valuation.mark(equity, self.control, self._now)]
 
     # --- helpers -------------------------------------------------------------------------------
 

@@ -39,12 +39,12 @@ class Valuation:
                 return False
         return True
 
-    def mark(self, control: TradingControl, now: Nanos) -> AccountMarked:
-        """The account as a record."""
+    def mark(self, equity: Cash, control: TradingControl, now: Nanos) -> AccountMarked:
+        """The account as a record, at the ``equity`` that the loss limits were held against."""
         portfolio = self._ledger.portfolio
         return AccountMarked(
             cash=portfolio.cash,
-            liquidation=self.liquidation(),
+            liquidation=equity - portfolio.cash,
             at_risk=portfolio.at_risk() + self._ledger.orders.reserved(),
             open_positions=len(self._tickers()),
             day=control.equity.day,
