@@ -232,21 +232,25 @@ class OrderBook:
 
     def _half(self, side: BookSide, levels: Sequence[tuple[Price, Count]]) -> Half:
         half = Half(_ladders(self.grid)[side])
+        sizes, occupied = half.sizes, half.occupied
         for number, (price, size) in enumerate(levels):
-            field = f"{side.value}s[{number}]"
             slot = half.slot.get(price)
-            if slot is None:
-                raise self._refuse(f"{field} price", format_price(price), self._grid_text())
-            if size < 0:
-                raise self._refuse(f"{field} size", format_count(size), "a size of zero or more")
-            if half.occupied[slot]:
-                raise self._refuse(f"{field} price", format_price(price), "each price once")
-            if size > MOST_SIZE:
-                raise self._refuse(f"{field} size", str(size), "a size of at most 64 bits")
-            half.sizes[slot] = size
-            half.occupied[slot] = size > 0
-        half.best = half.occupied.rfind(1)
+            if slot is None or occupied[slot] or not 0 <= size <= MOST_SIZE:
+                raise self._refuse_level(f"{side.value}s[{number}]", price, size, is_on_grid=slot is not None)
+            sizes[slot] = size
+            occupied[slot] = size > 0
+        half.best = occupied.rfind(1)
         return half
+
+    def _refuse_level(self, field: str, price: Price, size: Count, *, is_on_grid: bool) -> BookError:
+        """Say why a level of a snapshot does not fit."""
+        if not is_on_grid:
+            return self._refuse(f"{field} price", format_price(price), self._grid_text())
+        if size < 0:
+            return self._refuse(f"{field} size", format_count(size), "a size of zero or more")
+        if size > MOST_SIZE:
+            return self._refuse(f"{field} size", str(size), "a size of at most 64 bits")
+        return self._refuse(f"{field} price", format_price(price), "each price once")
 
     def _set_best(self, half: Half, slot: int) -> None:
         half.best = slot
