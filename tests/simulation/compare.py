@@ -97,6 +97,8 @@ def after_stop(
         for order in venue.account.open_orders.values()
         if order.client_order_id in sent
     ]
+    # As a start does: what the stop set aside because the database was away goes in first.
+    committed.replay(committed.local.entries, committed.fence)
     again = Engine([], RiskLimits(), ReconcilePolicy(), {})
     again.start(committed.load(), stopped.now)
     for ticker in venue.tickers:

@@ -198,6 +198,10 @@ class StorePort:
 
     async def load(self) -> StoredState:
         """Read everything."""
+        if self._stage.store_is_away:
+            self._stage.saw("start while the store is away")
+            await asyncio.sleep(0.5)
+            raise StoreError("connection refused")
         await asyncio.sleep(0.01)
         await self._process.point("load: done")
         self._process.started = True

@@ -67,6 +67,7 @@ SOMETIMES = (
     "second instance took over",
     "settled scalar",
     "settled void",
+    "start while the store is away",
     "state halted by owner",
     "state halted by store",
     "store away",

@@ -130,7 +130,11 @@ class Watch:
             self._losses.entry_leaves(cid, process.engine.ledger.external_cash)
         self.sent[cid] = intent
         self._by_signal[key] = cid
-        self._open.add(cid)
+        if process is self._process or intent.purpose is Purpose.ENTRY:
+            self._open.add(cid)
+        else:
+            # Replaced, and cut off from the database: its successor learns of this exit from the records.
+            stage.saw("exit by a replaced instance")
         if intent.purpose is Purpose.ENTRY:
             self._limits(process, intent)
 

@@ -25,6 +25,7 @@ from tests.simulation.watch import Watch
 # Two reports at the usual interval after the last fill (a time-out may exit long after the healing),
 # the grace, and the wait for what is still on its way.
 CONVERGES_WITHIN = 200.0
+FILLS_WITHIN = 15.0
 LEAVES_WITHIN = 60.0
 
 
@@ -115,8 +116,8 @@ class World:
                 every = self.stage.plan.takeover_every
                 wait = dice.expovariate(1 / every) if every and self.stage.faulty else None
                 done, _ = await asyncio.wait({task}, timeout=wait)
-                if not done and not self.stage.faulty:
-                    done, _ = await asyncio.wait({task})
+                if not done and (self.stage.store_is_away or not self.stage.faulty):
+                    done, _ = await asyncio.wait({task})  # nobody gets the lock of a database that is away
                 if not done:
                     # The lock was lost: another instance starts while this one still runs.
                     self.stage.saw("second instance took over")
@@ -184,7 +185,7 @@ class World:
             self.news.publish(
                 ticker, 0.97, Outcome.YES if process.engine.position(ticker) >= 0 else Outcome.NO
             )
-        await asyncio.sleep(3.0)
+        await self._wait(FILLS_WITHIN, lambda: bool(compare.could_leave(process, self.venue)))
         if self.stage.dice("leave").random() < 0.7:
             self._command(CommandKind.HALT)
         self._command(CommandKind.FLATTEN)
