@@ -29,7 +29,6 @@ from src.execution.orders import LIVE, OrderRegister
 from src.execution.portfolio import Portfolio
 from src.execution.risk import approve
 from src.execution.risk_context import Cap, RiskContext
-from src.execution.trading_state import TradingControl
 from src.runtime.writer import StoreWriter
 from tests.simulation.mutants_resting import RESTING_MUTANTS
 
@@ -324,16 +323,6 @@ def _loss_24h_forgotten() -> list[Patch]:
     return _levels_forgotten_on_restart("equity_by_hour")
 
 
-def _switch_forgotten_on_restart() -> list[Patch]:
-    original = TradingControl.restore
-
-    def restore(self: TradingControl, values: Any, trades: Any) -> None:
-        original(self, values, trades)
-        self.strategies_off.clear()
-
-    return [(TradingControl, "restore", restore)]
-
-
 MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "a timeout is booked as a rejection": _timeout_is_rejection,
     "an order is sent before it is stored": _send_before_store,
@@ -368,7 +357,6 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "orders on their way offset losses": _orders_offset_losses,
     "the drawdown is forgotten on restart": _drawdown_forgotten,
     "the 24-hour loss is forgotten on restart": _loss_24h_forgotten,
-    "a strategy switched off is on after a restart": _switch_forgotten_on_restart,
     **RESTING_MUTANTS,
 }
 

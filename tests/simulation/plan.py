@@ -186,4 +186,21 @@ def _concentrated(plan: Plan) -> Plan:
         max_drawdown=rng.choice([0.015, 0.05, 0.5]),
     )
     exclusive = plan.markets == 3 and rng.random() < 0.5
-    return replace(plan, limits=limits, exclusive=exclusive, category=rng.choice(["", "Simulated"]))
+    plan = replace(plan, limits=limits, exclusive=exclusive, category=rng.choice(["", "Simulated"]))
+    return _many_orders_on_one_event(plan) if exclusive and rng.random() > 0.5 else plan
+
+
+def _many_orders_on_one_event(plan: Plan) -> Plan:
+    """Orders rest in several markets of which only one can win, and the event's cap is the tightest."""
+    loose = tuple(replace(group, max_share=1.0) for group in plan.limits.groups)
+    limits = replace(
+        plan.limits,
+        max_event=0.08,
+        max_city=1.0,
+        max_region=1.0,
+        max_category=1.0,
+        max_strategy=1.0,
+        max_portfolio_heat=0.3,
+        groups=loose,
+    )
+    return replace(plan, limits=limits, style=ExecutionStyle.MAKER, news_every=1.0)
