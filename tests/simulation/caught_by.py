@@ -43,7 +43,7 @@ CAUGHT_BY: dict[str, int] = {
     "the remainder of a partial fill is forgotten": 1084,
     "the time to live is ignored": 1015,
     "a resting exit is twice the position": 1001,
-    "amend gets what remains instead of the total": 1136,
+    "amend gets what remains instead of the total": 1406,
     "the target is left resting beside a stop": 1010,
     "more is bought where there is no way out": 1010,
     "a resting exit is not cut down to what is held": 1010,
