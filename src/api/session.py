@@ -161,8 +161,8 @@ class FeedSession:
         changes that were lost just before the markets fell quiet show as the gap they are.
         """
         self._probe_id = self.commands.list_subscriptions()
-        live = next((ticker for ticker in self.watched if ticker in self._books), None)
-        if live is not None:
+        live = min((ticker for ticker in self.watched if ticker in self._books), default="")
+        if live:
             self.subscriptions.update((BOOKS,), "get_snapshot", [live])
 
     def ask_again(self) -> None:

@@ -355,7 +355,7 @@ class WireRun:
         signer = Signer(
             self.service.key_id, key, lambda: (T0 + int(self.loop.time() * SECOND)) // MILLISECOND
         )
-        client = KalshiClient(self.service.rest_url, signer)
+        client = KalshiClient(self.service.rest_url, signer, rng=random.Random(self._seed).random)
         stack.push_async_callback(client.aclose)
         feed = self._feed = KalshiFeed(
             self.service.ws_url,
