@@ -127,11 +127,15 @@ class ErrorMsg(Struct):
 
 
 class SnapshotFrame(Struct, tag_field="type", tag="orderbook_snapshot"):
-    """``orderbook_snapshot``. Its message has no time of its own, only that of its sending."""
+    """``orderbook_snapshot``. Its message has no time of its own, only that of its sending.
+
+    ``id``: the command it answers, where it was asked for.
+    """
 
     sid: Number
     seq: Number
     msg: SnapshotMsg
+    id: int | None = None
     sending_ts_ms: int | None = None
 
 

@@ -213,7 +213,7 @@ class FeedSession:
 
     def _handle(self, raw: bytes | str, ts: Nanos) -> tuple[Event, ...]:
         frame = decode_frame(raw)
-        is_overtaken = type(frame) is SnapshotFrame and self.subscriptions.is_past(frame.sid, frame.seq)
+        is_overtaken = type(frame) is SnapshotFrame and self._is_overtaken(frame)
         events = self._follow(frame, ts)
         if is_overtaken:
             return events  # changes that came before it are not in it, and were not applied
@@ -230,6 +230,13 @@ class FeedSession:
             kind = str(frame.__struct_config__.tag)
             ticker = getattr(getattr(frame, "msg", None), "market_ticker", "")
             return events + self._malformed(MalformedFrame(kind, frame.sid, frame.seq, ticker, error), ts)
+
+    def _is_overtaken(self, frame: SnapshotFrame) -> bool:
+        """Whether later messages came before this one; not so when the venue's count began again."""
+        subscriptions = self.subscriptions
+        return subscriptions.is_past(frame.sid, frame.seq) and not subscriptions.begins_again(
+            frame.sid, frame.seq, frame.id
+        )
 
     def _follow(self, frame: Frame, ts: Nanos) -> tuple[Event, ...]:
         """Check the subscription's sequence, which acknowledgements and errors are part of."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from src.api.commands import Action, CommandQueue, chunks
+from src.api.commands import BOOKS, Action, CommandQueue, chunks
 from src.api.frames import SubscribedFrame
+
+
+# Requests for snapshots whose answers may still come; with a request a second, a minute of them.
+_REQUESTS_KEPT = 64
 
 
 @dataclass(slots=True)
 class _Channel:
+    """``seq``: the last number; of books the highest, which a message that comes late does not lower."""
+
     name: str
     seq: int = 0
 
@@ -31,6 +38,7 @@ class Subscriptions:
         self._channels: dict[int, _Channel] = {}
         self._sids: dict[str, int] = {}
         self._unacknowledged: dict[int, set[str]] = {}
+        self._requests: deque[tuple[int, int, int]] = deque(maxlen=_REQUESTS_KEPT)
 
     @property
     def confirmed(self) -> dict[str, int]:
@@ -82,7 +90,9 @@ class Subscriptions:
         """Change the markets of those of ``channels`` that are live."""
         for chunk in chunks(sorted(tickers)):
             for channel, sid in ((each, self._sids[each]) for each in channels if each in self._sids):
-                self.commands.update(channel, sid, action, chunk)
+                command = self.commands.update(channel, sid, action, chunk)
+                if action == "get_snapshot":
+                    self._requests.append((command, sid, self._channels[sid].seq))
 
     def unsubscribe(self, channels: Iterable[str]) -> None:
         """End the subscriptions to those of ``channels`` (extras) that are live."""
@@ -110,13 +120,31 @@ class Subscriptions:
         """Take ``count`` messages that followed one another."""
         self._channels[sid].seq += count
 
+    def begins_again(self, sid: int, seq: int, command: int | None) -> bool:
+        """Whether the answer to a command for snapshots shows that the venue counts from the start again.
+
+        When the command was sent, messages up to some number had come already: an answer to it with a lower
+        one is not late, it is of a new count. That is followed from this answer on.
+        """
+        if command is None or not any(
+            asked <= command and of == sid and seen >= seq for asked, of, seen in self._requests
+        ):
+            return False
+        self._requests.clear()
+        self._channels[sid].seq = seq - 1
+        return True
+
     def follow(self, sid: int, seq: int, channel_if_new: str) -> Gap | None:
-        """Check a message's place in its subscription's sequence."""
+        """Check a message's place in its subscription's sequence.
+
+        Of books a number that was reached already is never a place to go on from: two messages that others
+        overtook would follow one another, and make an old snapshot look like the next message.
+        """
         channel = self._channels.get(sid)
         if channel is None:
             channel = self._channels[sid] = _Channel(channel_if_new)
         expected = channel.seq + 1
-        channel.seq = seq
+        channel.seq = max(channel.seq, seq) if channel.name in {BOOKS, ""} else seq
         if seq == expected:
             return None
         name = channel.name or "subscription"
