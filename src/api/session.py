@@ -96,6 +96,7 @@ class FeedSession:
         self._extras: set[str] = set()
         self._on_message: OnMessage | None = None
         self._probe_id = 0
+        self._doubted_at: Nanos = 0
 
     @property
     def commands(self) -> CommandQueue:
@@ -152,7 +153,7 @@ class FeedSession:
             return ()
         self._books.doubt(doubtful)
         self.subscriptions.update((BOOKS,), "get_snapshot", doubtful)
-        return (BookInvalid(tuple(doubtful), reason, ts),)
+        return (self._invalid(doubtful, reason, ts),)
 
     def probe(self) -> None:
         """Ask something that must be answered, to tell quiet markets from a dead connection.
@@ -192,6 +193,7 @@ class FeedSession:
             scanner.begin(frames)
         at = 0
         while at < len(frames) and not self.broken:
+            ts = self._behind_doubt(ts)
             place = self.subscriptions.sequence(BOOKS) if scanner is not None else None
             run = scanner.read(*place, ts) if scanner is not None and place is not None else None
             if run is not None and place is not None:
@@ -209,17 +211,19 @@ class FeedSession:
 
     def on_frame(self, raw: bytes | str, ts: Nanos) -> tuple[Event, ...]:
         """Handle one message, received at ``ts``."""
-        return self._handle(raw, ts)
+        return self._handle(raw, self._behind_doubt(ts))
 
     def _handle(self, raw: bytes | str, ts: Nanos) -> tuple[Event, ...]:
         frame = decode_frame(raw)
         is_overtaken = type(frame) is SnapshotFrame and self._is_overtaken(frame)
         events = self._follow(frame, ts)
+        ts = self._behind_doubt(ts)
         if is_overtaken:
             return events  # changes that came before it are not in it, and were not applied
         if self._late_after is not None and (late := self._late(frame, ts)):
             # What else is on its way has changed every book, unseen; what comes here is of the past.
             events += self.resync([ticker for ticker in self.watched if ticker in self._books], late, ts)
+            ts = self._behind_doubt(ts)
             if type(frame) is SnapshotFrame:
                 return events
         try:
@@ -339,7 +343,7 @@ class FeedSession:
         if msg.event_type != "price_level_structure_updated" or ticker not in self._books:
             return ()
         self._books.doubt((ticker,))
-        return (BookInvalid((ticker,), "the market's price grid changed", ts),)
+        return (self._invalid((ticker,), "the market's price grid changed", ts),)
 
     def _subscribed(self, frame: SubscribedFrame, ts: Nanos) -> tuple[Event, ...]:
         self.subscriptions.subscribed(frame)
@@ -402,6 +406,20 @@ class FeedSession:
         return self.resync([frame.ticker] if frame.ticker else self.watched, reason, ts)
 
     # --- inside ----------------------------------------------------------------------------------
+
+    def _invalid(self, tickers: Iterable[str], reason: str, ts: Nanos) -> BookInvalid:
+        """Doubt, a nanosecond later than all that came before it.
+
+        Doubt overtakes books on its way to the engine, which knows by their times which of them it concerns;
+        messages received together have one time.
+        """
+        self._doubted_at = self._behind_doubt(ts) + 1
+        return BookInvalid(tuple(tickers), reason, self._doubted_at)
+
+    def _behind_doubt(self, ts: Nanos) -> Nanos:
+        """The time of what is received at ``ts``: not before a doubt that was raised at that moment."""
+        # A clock that was set back by more is left alone: no time may be ahead of it for long.
+        return self._doubted_at if 0 < self._doubted_at - ts < MILLISECOND else ts
 
     def _up(self, ts: Nanos) -> tuple[Event, ...]:
         if self.is_up or not self.is_described or self.is_waiting:

@@ -407,6 +407,36 @@ def test_a_snapshot_that_changes_have_overtaken_is_not_taken(driver):
     assert driver.delta(A) == ()
 
 
+def test_an_old_snapshot_that_two_overtaken_messages_make_look_like_the_next_is_not_taken(driver):
+    """The first of the two must not bring the count back: the second would then go on from it."""
+    driver.seq[BOOKS] += 2  # a change and a snapshot of A, on their way
+    driver.delta(A)
+    reached = driver.seq[BOOKS]
+    driver.seq[BOOKS] = reached - 3
+    assert driver.delta(A) == ()
+    assert driver.snapshot(A) == ()
+    driver.seq[BOOKS] = reached
+    assert isinstance(driver.snapshot(A)[0], BookSnapshot)
+    assert isinstance(driver.delta(A)[0], BookDelta)
+
+
+def test_a_count_that_begins_again_is_known_by_an_answer_that_cannot_be_old(driver):
+    """Whatever came before the command was sent has a lower number than its answer, but in a new count."""
+    for _ in range(50):
+        driver.delta(A)
+    driver.seq[BOOKS] = 0
+    assert isinstance(driver.delta(A)[0], BookInvalid)
+    (command,) = driver.commands()
+    assert driver.delta(A) == ()
+    answer = {"type": "orderbook_snapshot", "sid": BOOKS, "msg": {"market_ticker": A}}
+    for earlier in ({}, {"id": command["id"] - 1}):
+        assert driver.send({**answer, **earlier, "seq": 3}) == ()
+    (snapshot,) = driver.send({**answer, "id": command["id"], "seq": 3})
+    assert isinstance(snapshot, BookSnapshot)
+    driver.seq[BOOKS] = 3
+    assert isinstance(driver.delta(A)[0], BookDelta)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_books_rebuilt_through_lost_and_repeated_frames_equal_the_venues(driver, seed):
     """Frames are dropped and repeated at random; whenever a book is vouched for, it equals the venue's."""

@@ -24,6 +24,17 @@ def test_no_order_is_priced_from_a_book_in_doubt_and_all_books_are_equal_after_t
     assert findings.refusals["no_valid_book"] > 20
 
 
+def test_two_overtaken_messages_in_a_row_do_not_make_an_old_snapshot_the_next() -> None:
+    """The run that found it: seven orders came from books up to 11 s old."""
+    assert run(20, 1, seed=2).wrong == []
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    first, again = (run(4, 1, seed=5, changes=5.0, stalls=0.001) for _ in range(2))
+    assert first.document() == again.document()
+    assert first.counts["ws.drop"] > 10
+
+
 def test_without_its_guards_against_lateness_the_same_minute_is_found_wanting() -> None:
     """The check can fail: orders are then priced from books that moved on unseen."""
     unguarded = {"late_after": None, "stale_after": 60.0, "silence_limit": 60.0}

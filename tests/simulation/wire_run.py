@@ -4,7 +4,8 @@ A daemon follows a simulated exchange over real sockets in virtual time, while f
 lost, doubled and overtaken, and while all that is on the way comes late by seconds. A strategy speaks at
 random of any market, and at the worst moments. Checked are, for every change: the book the engine vouches
 for is one that the exchange's book was; for every order: its book is vouched for, and the exchange's book
-was that no longer ago than the limit on the feed's lag; once a minute, with the faults halted: all books
+was that no longer ago than the limit on the feed's lag; every second: the same of every book that is vouched
+for, whether an order was sent or a gate refused it; once a minute, with the faults halted: all books
 equal the exchange's.
 """
 
@@ -162,6 +163,7 @@ class Findings:
     refusals: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     oldest_order_book: Nanos = 0
+    oldest_vouched_book: Nanos = 0
     slowest_settling_s: float = 0.0
 
     def document(self) -> dict[str, Any]:
@@ -170,6 +172,7 @@ class Findings:
             **self.counts,
             "refusals_by_gate": dict(self.refusals.most_common()),
             "oldest_book_of_an_order_ms": self.oldest_order_book / MILLISECOND,
+            "oldest_vouched_book_ms": self.oldest_vouched_book / MILLISECOND,
             "slowest_settling_s": round(self.slowest_settling_s, 2),
             "wrong": len(self.wrong),
             "first_wrong": self.wrong[:5],
@@ -182,7 +185,7 @@ class Opinions:
     name = "opinions"
 
     def __init__(self, tickers: Sequence[str], chance: random.Random, per_tick: int) -> None:
-        self._tickers = tickers
+        self.tickers = tickers
         self._chance = chance
         self._per_tick = per_tick
         self._number = 0
@@ -191,8 +194,8 @@ class Opinions:
     def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
         """Signals, each with a cause of its own."""
         if isinstance(event, Tick):
-            with_book = [ticker for ticker in self._tickers if view.book(ticker) is not None]
-            wanted = self._chance.choices(self._tickers, k=self._per_tick)
+            with_book = [ticker for ticker in self.tickers if view.book(ticker) is not None]
+            wanted = self._chance.choices(self.tickers, k=self._per_tick)
             wanted += self._chance.choices(with_book, k=self._per_tick) if with_book else []
             return [self._signal(ticker, event.ts_recv) for ticker in wanted]
         if isinstance(event, BookSnapshot | BookDelta) and self._chance.random() < 0.005:
@@ -231,6 +234,7 @@ class CheckedEngine(Engine):
         self, opinions: Opinions, truth: Truth, findings: Findings, now: Callable[[], Nanos]
     ) -> None:
         super().__init__([opinions], LIMITS, ReconcilePolicy(), {})
+        self._tickers = opinions.tickers
         self._truth = truth
         self._findings = findings
         self._exchange_now = now
@@ -246,12 +250,25 @@ class CheckedEngine(Engine):
                 self._findings.wrong.append(f"the book of {event.ticker} never was like this: {event}")
         elif isinstance(event, BookInvalid):
             counts["books_quarantined"] += len(event.tickers)
+        elif isinstance(event, Tick):
+            self._look_at_all_books()
         for action in out:
             if isinstance(action, Approved):
                 self._order(action)
             elif isinstance(action, Refused):
                 self._findings.refusals[action.result.gate] += 1
         return out
+
+    def _look_at_all_books(self) -> None:
+        for ticker in self._tickers:
+            book = self.book(ticker)
+            if book is not None:
+                self._findings.counts["vouched_books"] += 1
+                age = self._age(ticker, book)
+                if age is None or age > LIMITS.max_feed_lag:
+                    ago = "never was" if age is None else f"was {age / SECOND:.1f} s ago"
+                    self._findings.wrong.append(f"the book of {ticker}, vouched for, {ago}")
+                self._findings.oldest_vouched_book = max(self._findings.oldest_vouched_book, age or 0)
 
     def _order(self, approved: Approved) -> None:
         self._findings.counts["orders"] += 1
