@@ -31,7 +31,7 @@ from src.core.fees import FeeSchedule
 from src.core.grid import DECI_CENT, LINEAR_CENT, TAPERED_DECI_CENT, PriceGrid, PriceRange
 from src.core.market import Market, MarketStatus
 from src.core.sides import BookSide
-from src.core.units import format_count, format_price
+from src.core.units import MILLISECOND, SECOND, format_count, format_price
 from src.execution.market_state import MarketState
 
 FINEST = PriceGrid((PriceRange(0, 10_000, 1),))
@@ -48,13 +48,13 @@ BOOKS = 3
 class Side:
     """One path from bytes to books; ``compiled`` or not."""
 
-    def __init__(self, *, compiled: bool) -> None:
+    def __init__(self, *, compiled: bool, late_after: int | None = None) -> None:
         self.compiled = compiled
         self.bad: list[tuple[str, str]] = []
         self.asked: list[Any] = []
         self.markets: dict[str, Any] = dict.fromkeys(TICKERS)
         self.series = ("KXHIGHNY",)
-        self.session = FeedSession(self, lambda *bad: self.bad.append(bad))
+        self.session = FeedSession(self, lambda *bad: self.bad.append(bad), late_after=late_after)
         self.state = MarketState()
         self.events: list[Event] = []
         self.complaints: list[tuple[str, str]] = []
@@ -456,6 +456,50 @@ def test_what_interrupts_a_run_is_handled_in_its_place(side: Side) -> None:
     assert isinstance(side.events[-5], BookInvalid)
     assert side.state.book(TICKERS[2]) is None
     assert side.state.book(TICKERS[0]).size_at(BookSide.BID, 4_000) == 900 + 1_000  # type: ignore[union-attr]
+
+
+HEARD = 1_700_000_000 * SECOND
+
+
+def lags(*seconds: float | None) -> list[bytes]:
+    """Changes of one market that happened so long before they are heard (None: without a time), from 5 on."""
+    times = [None if lag is None else (HEARD - int(lag * SECOND)) // MILLISECOND for lag in seconds]
+    return run_of(
+        [body_of(TICKERS[0], "0.4000", "1.00", **({} if at is None else {"ts_ms": at})) for at in times], 5
+    )
+
+
+@pytest.mark.parametrize("place", [0, 4, 9], ids=["first", "within", "last"])
+def test_one_late_change_in_a_run_casts_doubt_on_every_book_as_it_does_alone(place: int) -> None:
+    """Nothing of the run is told after the doubt, and the sequence goes on behind it."""
+    plain, compiled = sides = [Side(compiled=each, late_after=2 * SECOND) for each in (False, True)]
+    run = lags(*[2.5 if at == place else 0.5 for at in range(10)])
+    for side in sides:
+        side.receive([SUBSCRIBED, *opening(0)], HEARD - SECOND)
+        before = len(side.events)
+        side.receive(run, HEARD)
+        (doubt,) = (event for event in side.events[before:] if isinstance(event, BookInvalid))
+        assert doubt.tickers == tuple(sorted(TICKERS))
+        assert "2.5 s late" in doubt.reason
+        assert side.events[-1] == doubt
+        assert set(side.books().values()) == {None}
+    assert compiled.batches == 0
+    assert list(compiled.session.commands.encoded) == list(plain.session.commands.encoded)
+    for side in sides:
+        side.receive(opening(14), HEARD)
+        assert not any(book is None for book in side.books().values())
+    assert compiled.books() == plain.books()
+
+
+def test_a_run_in_time_without_times_or_from_ahead_is_told_as_one() -> None:
+    compiled = Side(compiled=True, late_after=2 * SECOND)
+    compiled.receive([SUBSCRIBED, *opening(0)], HEARD - SECOND)
+    compiled.receive(lags(2.0, None, -30, None, 0.1, 1.9, None, 0), HEARD)
+    assert compiled.batches == 1
+    assert not any(isinstance(event, BookInvalid) for event in compiled.events)
+    book = compiled.state.book(TICKERS[0])
+    assert book is not None
+    assert book.size_at(BookSide.BID, 4_000) == 900 + 800
 
 
 def test_two_messages_in_one_frame_are_not_two_messages(side: Side) -> None:

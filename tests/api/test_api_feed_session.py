@@ -20,11 +20,15 @@ from src.core.events import (
     FeedUp,
     Fill,
     MarketLifecycle,
+    MarketUpdate,
     OrderUpdate,
     PublicTrade,
 )
 from src.core.grid import LINEAR_CENT
 from src.core.sides import BookSide
+from src.execution.market_state import MarketState
+
+from .test_api_compiled_books import market
 
 A, B = "KXHIGHNY-26NOV23-B50.5", "KXHIGHNY-26NOV23-T57"
 BOOKS, TRADES, LIFE = 3, 4, 5
@@ -435,6 +439,23 @@ def test_a_count_that_begins_again_is_known_by_an_answer_that_cannot_be_old(driv
     assert isinstance(snapshot, BookSnapshot)
     driver.seq[BOOKS] = 3
     assert isinstance(driver.delta(A)[0], BookDelta)
+
+
+def test_doubt_tells_by_its_time_which_books_of_the_same_moment_it_concerns(driver):
+    """It overtakes them on its way to the engine, which must not take the older one for the newer."""
+    (older,) = driver.snapshot(A)
+    doubt, newer = driver.snapshot(A, skip=1)
+    again, newest = driver.snapshot(A, skip=1)
+    assert older.ts_recv < doubt.ts_recv <= newer.ts_recv < again.ts_recv <= newest.ts_recv
+    assert newest.ts_recv - older.ts_recv == 2
+    state = MarketState()
+    state.apply(MarketUpdate(market(A), 0))
+    state.apply(FeedUp("market", 0))
+    for event in (doubt, again, older, newer):
+        state.apply(event)
+    assert state.book(A) is None
+    state.apply(newest)
+    assert state.book(A) is not None
 
 
 @pytest.mark.parametrize("seed", range(20))

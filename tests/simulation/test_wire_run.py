@@ -20,12 +20,13 @@ def test_no_order_is_priced_from_a_book_in_doubt_and_all_books_are_equal_after_t
     assert counts["boards_compared_equal"] == 2
     assert min(counts["ws.drop"], counts["ws.dup"], counts["ws.reorder"]) > 50
     assert counts["ws.delay"] >= 3
-    assert counts["orders"] > 20
+    assert counts["orders"] >= 3
+    assert counts["vouched_books"] > 100
     assert findings.refusals["no_valid_book"] > 20
 
 
-def test_two_overtaken_messages_in_a_row_do_not_make_an_old_snapshot_the_next() -> None:
-    """The run that found it: seven orders came from books up to 11 s old."""
+def test_neither_overtaken_messages_nor_overtaking_doubt_bring_an_old_book_back() -> None:
+    """The smallest run that found both: seven orders came from books up to 11 s old."""
     assert run(20, 1, seed=2).wrong == []
 
 
@@ -36,7 +37,7 @@ def test_the_same_seed_is_the_same_run() -> None:
 
 
 def test_without_its_guards_against_lateness_the_same_minute_is_found_wanting() -> None:
-    """The check can fail: orders are then priced from books that moved on unseen."""
+    """The check can fail: books that moved on unseen are then vouched for."""
     unguarded = {"late_after": None, "stale_after": 60.0, "silence_limit": 60.0}
     findings = run(8, 1, seed=3, stalls=0.001, feed_options=unguarded)
     assert any("s ago" in each for each in findings.wrong)
