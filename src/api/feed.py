@@ -324,7 +324,7 @@ class KalshiFeed:
             await asyncio.sleep(min(self._probe_after, self._stale_after / 5))
             now = loop_time()
             silent = now - self._heard_at
-            if silent >= self._stale_after and doubted_at < self._heard_at:
+            if silent >= self._stale_after and doubted_at <= self._heard_at:
                 doubted_at = now
                 reason = f"nothing heard for {silent:.1f} s"
                 await self._emit(session.resync(session.watched, reason, self._clock.now()))
