@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from src.api.commands import BOOKS, Action, CommandQueue, chunks
 from src.api.frames import SubscribedFrame
 
-
 # Requests for snapshots whose answers may still come; with a request a second, a minute of them.
 _REQUESTS_KEPT = 64
 

@@ -55,9 +55,7 @@ class _Wire:
         into.reader = end.fileno()
         return out, into
 
-    def is_moving(
-        self, ready: Ready, watched: Mapping[Any, selectors.SelectorKey], *, is_idle: bool
-    ) -> bool:
+    def is_moving(self, ready: Ready, watched: Mapping[Any, selectors.SelectorKey], *, is_idle: bool) -> bool:
         """Whether something is yet to arrive. ``is_idle``: the loop has nothing else to do at this time."""
         if is_idle and not ready and self._is_awaited():
             return True
