@@ -36,12 +36,12 @@ POINTS: dict[str, tuple[type, str, When]] = {
     "after the answer, before the journal": (
         StoreWriter,
         "put",
-        lambda writer, record: isinstance(record, OrderChanged) and bool(record.order_id),
+        lambda writer, records: any(isinstance(each, OrderChanged) and each.order_id for each in records),
     ),
     "between fill and ledger write": (
         StoreWriter,
         "put",
-        lambda writer, record: isinstance(record, FillApplied),
+        lambda writer, records: any(isinstance(each, FillApplied) for each in records),
     ),
     "after the journal's commit": (PostgresStore, "append", "after"),
     "while the stored state is read": (PostgresStore, "load", "after"),
