@@ -59,7 +59,8 @@ async def test_replay_of_a_simulated_day_equals_the_live_events(service, live, m
     for kind in (BookSnapshot, BookDelta, PublicTrade, MarketUpdate, MarketLifecycle, BookInvalid, FeedUp):
         assert collected.count(kind) > 0, kind
     arrivals = {r.ts for path in recording_files(tmp_path / "recording") for r in read_records(path)}
-    assert {event.ts_recv for event in seen} <= arrivals
+    for event in seen:  # doubt stands a nanosecond behind the message that raised it
+        assert event.ts_recv in arrivals or (isinstance(event, BookInvalid) and event.ts_recv - 1 in arrivals)
 
 
 async def test_replay_over_a_lost_connection(service, live, make_recorder, tmp_path):

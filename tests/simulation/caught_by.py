@@ -29,7 +29,6 @@ CAUGHT_BY: dict[str, int] = {
     "records of the downtime are not read": 1172,
     "fills of stored orders are not restored": 1002,
     "a book in doubt is shown": 1000,
-    "no last look before sending": 1394,
     "what was held locally is forgotten": 1029,
     "an entry leaves although its row was not stored": 1029,
     "records the database did not take are dropped": 1019,

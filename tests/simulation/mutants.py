@@ -237,10 +237,6 @@ def _book_in_doubt_is_shown() -> list[Patch]:
     return [(MarketState, "book", lambda self, ticker: self._books.get(ticker))]
 
 
-def _no_last_look() -> list[Patch]:
-    return [(Engine, "withdrawn", lambda self, approved: "")]
-
-
 def _held_exits_forgotten() -> list[Patch]:
     async def recover(self: DurableStore) -> None:
         self._fallback.clear()
@@ -346,7 +342,6 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "records of the downtime are not read": _downtime_not_read,
     "fills of stored orders are not restored": _listed_fills_not_restored,
     "a book in doubt is shown": _book_in_doubt_is_shown,
-    "no last look before sending": _no_last_look,
     "what was held locally is forgotten": _held_exits_forgotten,
     "an entry leaves although its row was not stored": _entry_without_a_row,
     "records the database did not take are dropped": _batch_dropped_on_failure,
