@@ -40,8 +40,12 @@ async def field_removed(bench: Bench) -> str:
 
 
 async def endpoint_removed(bench: Bench) -> str:
-    """The endpoint of the fills is gone."""
-    return await _unreadable(bench, "deprecate_endpoint", When(path="/portfolio/fills"))
+    """The endpoint of the fills is gone: no waiting mends that."""
+    await bench.start()
+    bench.fault("deprecate_endpoint", When(path="/portfolio/fills"))
+    await bench.until(lambda: bench.watch.halts() == 1, "the halt")
+    gate = await bench.refused("trading_state")
+    return f"halted; refused by {gate} until a person clears it"
 
 
 async def broken_pages(bench: Bench) -> str:
@@ -61,9 +65,10 @@ async def key_revoked(bench: Bench) -> str:
     seen = bench.service.faults.observations
     bench.fault("key_revoked")
     before = seen.request_count
-    await bench.until(lambda: bench.ended is not None, "the daemon to give up", may_end=True)
+    await bench.until(lambda: bench.watch.halts() == 1, "the halt")
     asked = seen.request_count - before
-    return f"gave up after {asked} requests: {type(bench.ended).__name__}"
+    gate = await bench.refused("trading_state")
+    return f"halted after {asked} requests; refused by {gate}"
 
 
 async def exchange_paused(bench: Bench) -> str:
