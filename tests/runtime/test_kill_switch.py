@@ -100,7 +100,7 @@ async def test_the_daemon_halts_at_once_and_stays_halted_when_the_file_goes() ->
         reasons.append("")
         while engine.kill_reason:
             states.add(engine.control.state)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
     assert TradingState.ACTIVE not in states
     assert engine.control.state is TradingState.HALTED
     daemon.stop()
