@@ -144,7 +144,14 @@ class Download:
             trades = await self._history.trades(market, cutoff)
             candles = [] if minutes is None else await self._history.candles(market, minutes, cutoff)
             now = self._clock.now()
-            await asyncio.to_thread(self._parts.write, market, trades, candles, minutes, now)
+            writing = asyncio.ensure_future(
+                asyncio.to_thread(self._parts.write, market, trades, candles, minutes, now)
+            )
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                await writing  # a thread cannot be stopped: a run has ended only when its last part is whole
+                raise
             self.progress.fetched += 1
             self.progress.trades += len(trades)
             self.progress.candles += len(candles)
