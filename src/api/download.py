@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from src.api.download_parts import Parts
+from src.api.download_parts import PartHead, Parts
 from src.api.download_tables import SCHEMAS, TableFormat, Tables, build_tables, sha256_of, write_table
 from src.api.history import History, PastMarket
 from src.api.public_calls import Minutes
@@ -87,6 +87,7 @@ class Download:
         self._on_progress = on_progress
         self._workers = workers
         self._parts = Parts(folder / "parts")
+        self._writing: set[asyncio.Future[PartHead]] = set()
         self.progress = Progress()
 
     async def run(self) -> dict[str, Any]:
@@ -137,6 +138,8 @@ class Download:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # A thread cannot be stopped: the run has ended only when the part it writes is whole.
+            await asyncio.gather(*self._writing, return_exceptions=True)
 
     async def _work(self, queue: Iterable[PastMarket], cutoff: CutoffBody | None) -> None:
         minutes = self._wanted.candle_minutes
@@ -144,14 +147,11 @@ class Download:
             trades = await self._history.trades(market, cutoff)
             candles = [] if minutes is None else await self._history.candles(market, minutes, cutoff)
             now = self._clock.now()
-            writing = asyncio.ensure_future(
-                asyncio.to_thread(self._parts.write, market, trades, candles, minutes, now)
-            )
-            try:
-                await asyncio.shield(writing)
-            except asyncio.CancelledError:
-                await writing  # a thread cannot be stopped: a run has ended only when its last part is whole
-                raise
+            write = asyncio.to_thread(self._parts.write, market, trades, candles, minutes, now)
+            writing = asyncio.ensure_future(write)
+            self._writing.add(writing)
+            await asyncio.shield(writing)
+            self._writing.discard(writing)
             self.progress.fetched += 1
             self.progress.trades += len(trades)
             self.progress.candles += len(candles)
