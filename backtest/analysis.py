@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -39,6 +40,7 @@ from backtest.groups import MINIMUM_BETS, MINIMUM_CLUSTERS, Group, cluster_of, g
 from backtest.nulls import NullTest, null_tests
 from backtest.runner import Result
 from backtest.times import day
+from backtest.trades import Trade
 from src.core.units import ONE_CONTRACT, Cash, dollars
 
 # Below this an interval is not even shown.
@@ -134,13 +136,8 @@ def analyse(
     by_day = daily_profits(result)
     returns = [pnl / dollars(result.opening_cash) for _, pnl in by_day]
     daily = moments(returns)
-    sharpe = daily.sharpe
-    # With one configuration its own sampling variance stands in for the variance over trials.
-    variance = sharpe_variance if sharpe_variance is not None else 1 / max(1, daily.n - 1)
-    shape = (daily.n, daily.skew, daily.kurtosis)
-    clusters: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for trade in closed:
-        clusters[cluster_of(trade)].append((dollars(trade.pnl), dollars(trade.cost)))
+    probabilistic, deflated, needed_days = _significance(daily, trials, sharpe_variance)
+    clusters = _clusters(closed)
     gains = sum(dollars(t.pnl) for t in closed if t.pnl > 0)
     losses = -sum(dollars(t.pnl) for t in closed if t.pnl < 0)
     totals = sorted(sum(p for p, _ in rows) for rows in clusters.values())
@@ -177,10 +174,10 @@ def analyse(
         daily=daily,
         sharpe=stationary_sharpe(returns, seed),
         sharpe_newey_west=newey_west_sharpe(returns),
-        psr=None if sharpe is None else psr(sharpe, 0.0, *shape),
-        dsr=None if sharpe is None else dsr(sharpe, variance, trials, *shape),
+        psr=probabilistic,
+        dsr=deflated,
         trials=trials,
-        needed_days=None if sharpe is None else minimum_track_record(sharpe, daily.skew, daily.kurtosis),
+        needed_days=needed_days,
         bootstrap=clustered_bootstrap(clusters, seed),
         mean_hours_held=mean_hours_held(closed),
         groups=grouped(closed),
@@ -199,6 +196,31 @@ def analyse(
         taken=result.taken / ONE_CONTRACT,
         made=result.made / ONE_CONTRACT,
     )
+
+
+def _significance(
+    daily: Moments, trials: int, variance: float | None
+) -> tuple[float | None, float | None, float | None]:
+    """Probabilistic and deflated Sharpe ratio, days needed for 95 %; None without a Sharpe ratio."""
+    sharpe = daily.sharpe
+    if sharpe is None:
+        return None, None, None
+    # With one configuration its own sampling variance stands in for the variance over trials.
+    spread = variance if variance is not None else 1 / max(1, daily.n - 1)
+    shape = (daily.n, daily.skew, daily.kurtosis)
+    return (
+        psr(sharpe, 0.0, *shape),
+        dsr(sharpe, spread, trials, *shape),
+        minimum_track_record(sharpe, daily.skew, daily.kurtosis),
+    )
+
+
+def _clusters(closed: Sequence[Trade]) -> dict[str, list[tuple[float, float]]]:
+    """(profit, cost) in dollars of each bet, by what settles together."""
+    clusters: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for trade in closed:
+        clusters[cluster_of(trade)].append((dollars(trade.pnl), dollars(trade.cost)))
+    return clusters
 
 
 def daily_profits(result: Result) -> list[tuple[str, float]]:

@@ -54,11 +54,21 @@ def _comparison(report: Report) -> Table:
 
 
 def _details(report: Report, section: Section, console: Console) -> None:
+    table = Table(title=section.analysis.strategy, show_header=False)
+    for name, value in [*_figures(section), *_trials(report, section)]:
+        table.add_row(name, value)
+    console.print(table, highlight=False)
+    console.print("What this does not show:", style="bold")
+    for line in caveats(section.analysis, section.result, report.world_kind):
+        console.print(f"  - {line}", highlight=False)
+
+
+def _figures(section: Section) -> list[tuple[str, str]]:
+    """What the run did: name and figure."""
     a, r = section.analysis, section.result
-    table = Table(title=a.strategy, show_header=False)
     orders = r.orders
     share = f"{orders.got / orders.asked:.0%} of the contracts asked for" if orders.asked else "none sent"
-    rows = [
+    return [
         ("in short", verdict(a)),
         (
             "orders",
@@ -89,7 +99,12 @@ def _details(report: Report, section: Section, console: Console) -> None:
         ("decision log sha256", r.sha256),
         ("time", f"{r.wall_seconds:.1f} s"),
     ]
-    rows += [
+
+
+def _trials(report: Report, section: Section) -> list[tuple[str, str]]:
+    """What it is measured against: chance, holding on, a changed future, other settings, baselines."""
+    a = section.analysis
+    rows = [
         (
             f"if {null.name}",
             f"mean ${null.mean:+,.2f}, 95 % {null.low:+,.0f} to {null.high:+,.0f}; "
@@ -116,12 +131,7 @@ def _details(report: Report, section: Section, console: Console) -> None:
         )
         for m in a.markouts
     ]
-    for name, value in rows:
-        table.add_row(name, value)
-    console.print(table, highlight=False)
-    console.print("What this does not show:", style="bold")
-    for line in caveats(a, r, report.world_kind):
-        console.print(f"  - {line}", highlight=False)
+    return rows
 
 
 def _counts(counts: Mapping[str, int]) -> str:

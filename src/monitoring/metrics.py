@@ -57,10 +57,12 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._last_status: dict[str, OrderStatus] = {}
         self._without_exit: set[str] = set()
-        self._make_trading_metrics()
+        self._make_order_metrics()
+        self._make_account_metrics()
+        self._make_exit_metrics()
         self._make_shell_metrics()
 
-    def _make_trading_metrics(self) -> None:
+    def _make_order_metrics(self) -> None:
         registry = self.registry
         self._signals = Counter(
             "kalshi_signals", "Signals by verdict", ["strategy", "verdict"], registry=registry
@@ -92,6 +94,9 @@ class Metrics:
             buckets=_LATENCY_BUCKETS,
             registry=registry,
         )
+
+    def _make_account_metrics(self) -> None:
+        registry = self.registry
         self._open_positions = Gauge("kalshi_open_positions", "Markets held", registry=registry)
         self._cash = Gauge("kalshi_cash_dollars", "Cash at the exchange", registry=registry)
         self._value = Gauge("kalshi_portfolio_value_dollars", "Cash and liquidation value", registry=registry)
@@ -109,6 +114,13 @@ class Metrics:
             "When the records were last compared",
             registry=registry,
         )
+        self._state = Gauge(
+            "kalshi_trading_state", "1 for the current trading state", ["state"], registry=registry
+        )
+        self._show_state(TradingState.STARTING)
+
+    def _make_exit_metrics(self) -> None:
+        registry = self.registry
         self._exits_judged = Counter(
             "kalshi_exits_judged",
             "Early exits whose market has settled since",
@@ -125,10 +137,6 @@ class Metrics:
             "kalshi_positions_without_exit", "Positions that could not be sold now", registry=registry
         )
         without_exit.set_function(lambda: len(self._without_exit))
-        self._state = Gauge(
-            "kalshi_trading_state", "1 for the current trading state", ["state"], registry=registry
-        )
-        self._show_state(TradingState.STARTING)
 
     def _make_shell_metrics(self) -> None:
         registry = self.registry

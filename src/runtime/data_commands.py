@@ -21,7 +21,12 @@ _Minutes = Literal[1, 60, 1440]
 
 def register(app: typer.Typer, run: Run, read_settings: ReadSettings, default_config: Path) -> None:
     """Add the commands to ``app``. ``run`` runs a coroutine to its exit code."""
+    _register_record(app, run, read_settings, default_config)
+    _register_replay(app)
+    _register_download(app, run)
 
+
+def _register_record(app: typer.Typer, run: Run, read_settings: ReadSettings, default_config: Path) -> None:
     @app.command()
     def record(
         out: Annotated[Path, typer.Option("--out", help="Folder of the recording; an old one is continued.")],
@@ -41,6 +46,8 @@ def register(app: typer.Typer, run: Run, read_settings: ReadSettings, default_co
         names = _series(series) or list(settings.strategies.weather_model.series)
         run(record_command(settings, out, names, hours, Console()))
 
+
+def _register_replay(app: typer.Typer) -> None:
     @app.command()
     def replay(
         files: Annotated[
@@ -63,6 +70,8 @@ def register(app: typer.Typer, run: Run, read_settings: ReadSettings, default_co
 
         raise SystemExit(replay_command(files, _prices(prices), json_out, Console()))
 
+
+def _register_download(app: typer.Typer, run: Run) -> None:
     @app.command()
     def download(
         out: Annotated[Path, typer.Option("--out", help="Folder of the tables; a second run adds to them.")],
