@@ -26,7 +26,7 @@ class PlainClient:
         assert isinstance(key, rsa.RSAPrivateKey)
         self._key = key
         self._path = urlsplit(ready["rest_url"]).path
-        self._http = httpx.Client(base_url=ready["rest_url"], trust_env=False, timeout=10.0)
+        self._http = httpx.Client(base_url=ready["rest_url"], trust_env=False, timeout=60.0)
 
     def close(self) -> None:
         """Close the connections."""
