@@ -165,6 +165,7 @@ class VenueLink:
                 started_ts=now,
                 as_of=now,
                 ts_recv=due,
+                at_once=True,
             )
         )
 

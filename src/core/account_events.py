@@ -153,7 +153,8 @@ class AccountReport:
     ``started_ts`` is when the first read began; ``as_of`` is the venue's own freshness stamp. A
     report is whole or it does not exist: a failed read raises, it never yields an empty list.
     ``orders`` holds every resting order and those updated since the requested time. ``shards`` is the
-    balance by ``exchange_index``, empty where the venue keeps one purse.
+    balance by ``exchange_index``, empty where the venue keeps one purse. ``at_once``: everything was read in
+    one instant, so that nothing can have traded between the reads.
     """
 
     orders: tuple[OrderUpdate, ...]
@@ -165,6 +166,7 @@ class AccountReport:
     as_of: Nanos
     ts_recv: Nanos
     shards: tuple[tuple[int, Cash], ...] = ()
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,9 @@ class Bench:
         ]
         if strange:
             positions.append(VenuePosition(ELSEWHERE, strange, 0, 0, 0))
-        return AccountReport((), (), (), tuple(positions), self._balance, ts, ts, ts, self._shards)
+        return AccountReport(
+            (), (), (), tuple(positions), self._balance, ts, ts, ts, self._shards, at_once=True
+        )
 
     def say(self, signal: Signal, ts: Nanos = NOW) -> str:
         """The gate that refuses a signal, "approved", or "" when nothing came of it."""

@@ -56,6 +56,7 @@ class Ledger:
         self.counterfactuals = Counterfactuals()
         self.opening_ts: Nanos | None = None
         self.report_ts: Nanos | None = None
+        self._first_look: AccountReport | None = None
         self._read_until: Nanos | None = None
         self.closed: list[tuple[str, Cash]] = []
         self._last_fill_ts: Nanos = 0
@@ -237,8 +238,8 @@ class Ledger:
 
         Returns (records, mismatches seen twice, whether questions remain open).
         """
-        if self.opening_ts is None and reconcile.is_moving(report, self.orders.live(), self._policy):
-            return [Noted("opening_waits", {"reason": "the account is trading"}, report.ts_recv)], [], True
+        if self.opening_ts is None and (why := self._opening_waits(report)):
+            return [Noted("opening_waits", {"reason": why}, report.ts_recv)], [], True
         out: Output = self._open_ledger(report) if self.opening_ts is None else []
         adopted = [update.order_id for update in reconcile.find_foreign(report, self.orders)]
         for update in report.orders:
@@ -296,6 +297,25 @@ class Ledger:
             difference = 0
         self._cash_doubt = (difference, first) if difference else None
         return confirmed
+
+    def _opening_waits(self, report: AccountReport) -> str:
+        """Why the ledger cannot be opened by this report; empty when it can.
+
+        Positions and cash are read one after the other, after the fills. What traded meanwhile would be in them
+        and, when its fill is listed later, be booked again. So a second report has to say the same, one whose
+        every read is later than the first's last.
+        """
+        first, self._first_look = self._first_look, report
+        if reconcile.is_moving(report, self.orders.live(), self._policy):
+            return "the account is trading"
+        if report.at_once:
+            return ""
+        if first is None or not reconcile.is_one_account(first, report, self._policy):
+            return "a second report has to say the same"
+        if report.as_of < first.ts_recv + self._policy.retry_after:
+            self._first_look = first
+            return "the second report is of the time of the first"
+        return ""
 
     def _open_ledger(self, report: AccountReport) -> Output:
         self.opening_ts = report.as_of

@@ -69,7 +69,11 @@ class RiskLimits:
 
 @dataclass(frozen=True, slots=True)
 class ReconcilePolicy:
-    """How the venue's records are read. ``grace`` is longer than the venue's read lag."""
+    """How the venue's records are read. ``grace`` is longer than the venue's read lag.
+
+    ``retry_after``, the wait after a report that left questions open, is no shorter than two clocks may be
+    apart: a report of that much later by the venue's clock is later than one received by ours.
+    """
 
     interval: Nanos = 30 * SECOND
     grace: Nanos = 10 * SECOND

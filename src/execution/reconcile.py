@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from src.core.actions import OrderStatus
 from src.core.events import AccountReport, OrderUpdate
-from src.core.units import Cash, Nanos, format_cash, format_count
+from src.core.units import Cash, Count, Nanos, format_cash, format_count
 from src.execution.limits import ReconcilePolicy
 from src.execution.orders import Order, OrderRegister
 from src.execution.portfolio import Portfolio
@@ -41,6 +41,21 @@ def is_moving(report: AccountReport, live: Iterable[Order], policy: ReconcilePol
         any(fill.ts_event > recent for fill in report.fills)
         or any(paid.settled_ts > recent for paid in report.settlements)
         or any(order.intent.created_ts > recent for order in live)
+    )
+
+
+def is_one_account(first: AccountReport, second: AccountReport, policy: ReconcilePolicy) -> bool:
+    """Whether two reports show the same account at rest.
+
+    A trade between a report's reads may be in its positions or cash and not among its fills. The next report
+    lists such a fill, or shows other positions or cash.
+    """
+    recent = first.as_of - policy.grace
+    return (
+        not any(fill.ts_event > recent for fill in second.fills)
+        and not any(paid.settled_ts > recent for paid in second.settlements)
+        and _held(first) == _held(second)
+        and first.balance == second.balance
     )
 
 
@@ -78,7 +93,7 @@ def compare_positions(report: AccountReport, portfolio: Portfolio, unsettled: fr
 
     ``unsettled``: markets with fills still under way, whose difference is expected.
     """
-    theirs = {position.ticker: position.count for position in report.positions if position.count}
+    theirs = _held(report)
     ours = {position.ticker: position.count for position in portfolio.open_positions()}
     return [
         f"position {ticker}: exchange {format_count(theirs.get(ticker, 0))}, "
@@ -86,6 +101,10 @@ def compare_positions(report: AccountReport, portfolio: Portfolio, unsettled: fr
         for ticker in sorted(theirs.keys() | ours.keys())
         if theirs.get(ticker, 0) != ours.get(ticker, 0) and ticker not in unsettled
     ]
+
+
+def _held(report: AccountReport) -> dict[str, Count]:
+    return {position.ticker: position.count for position in report.positions if position.count}
 
 
 def compare_cash(report: AccountReport, cash: Cash) -> Cash:

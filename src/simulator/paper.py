@@ -187,6 +187,7 @@ class PaperGateway:
             started_ts=now,
             as_of=now,
             ts_recv=now,
+            at_once=True,
         )
 
     def _settlements(self, since: Nanos, now: Nanos) -> tuple[Settlement, ...]:

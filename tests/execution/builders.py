@@ -106,9 +106,17 @@ def report(
     positions: Sequence[VenuePosition] = (),
     ts: Nanos = NOW,
 ) -> AccountReport:
-    """A whole account report."""
+    """A whole account report, read in one instant."""
     return AccountReport(
-        tuple(orders), tuple(fills), tuple(settlements), tuple(positions), balance, ts, ts, ts
+        tuple(orders),
+        tuple(fills),
+        tuple(settlements),
+        tuple(positions),
+        balance,
+        ts,
+        ts,
+        ts,
+        at_once=True,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import tests.execution.builders as b
 from src.core.actions import OrderStatus, RequestReport, StateChanged, StoredOrder, StoredState, TradingState
 from src.core.events import (
+    AccountReport,
     BookInvalid,
     Command,
     CommandKind,
@@ -170,6 +171,55 @@ def test_the_ledger_waits_with_its_opening_while_the_account_trades() -> None:
     assert engine.ledger.opening_ts is None
     engine.handle(b.report(fills=[fill], positions=[held], ts=b.NOW + 20 * SECOND))
     assert engine.position(b.TICKER) == 100
+
+
+def _read_slowly(report: AccountReport, seconds: int) -> AccountReport:
+    return replace(report, ts_recv=report.started_ts + seconds * SECOND, at_once=False)
+
+
+def test_a_trade_between_the_reads_of_the_first_report_is_not_booked_twice() -> None:
+    """Its fill was read too early to be listed, its position and cash were not: a second report says so."""
+    engine, _ = b.engine()
+    engine.start(StoredState(), b.NOW)
+    held = VenuePosition(b.TICKER, 100, 500_000, 0, 0)
+    engine.handle(_read_slowly(b.report(positions=[held], balance=CASH - 500_000), 5))
+    assert engine.ledger.opening_ts is None
+    for later in (10, 30):
+        fill = _foreign_fill("hand", b.NOW + 3 * SECOND)
+        report = b.report(
+            fills=[fill], positions=[held], balance=CASH - 500_000, ts=b.NOW + later * SECOND
+        )
+        engine.handle(_read_slowly(report, 5))
+        assert engine.ledger.opening_ts is None
+    quiet = b.report(fills=[], positions=[held], balance=CASH - 500_000, ts=b.NOW + 40 * SECOND)
+    engine.handle(_read_slowly(quiet, 5))
+    assert engine.ledger.opening_ts == b.NOW + 40 * SECOND
+    assert (engine.position(b.TICKER), engine.ledger.portfolio.cash) == (100, CASH - 500_000)
+    assert engine.control.state is TradingState.ACTIVE
+
+
+def test_two_reports_of_the_same_time_are_one_look_at_the_opening() -> None:
+    """The second must be later, by the venue's own stamp, than the last read of the first."""
+    engine, _ = b.engine()
+    engine.start(StoredState(), b.NOW)
+    first = _read_slowly(b.report(), 5)
+    second = _read_slowly(b.report(ts=b.NOW + 8 * SECOND), 1)
+    for early in (first, replace(second, as_of=b.NOW + 6 * SECOND)):
+        engine.handle(early)
+        assert engine.ledger.opening_ts is None
+    engine.handle(second)
+    assert engine.ledger.opening_ts == b.NOW + 8 * SECOND
+
+
+def test_a_deposit_between_the_reads_of_the_first_report_is_in_the_opening() -> None:
+    """Cash that another report does not confirm opens no ledger."""
+    engine, _ = b.engine()
+    engine.start(StoredState(), b.NOW)
+    engine.handle(_read_slowly(b.report(), 5))
+    for later in (10, 20):
+        assert engine.ledger.opening_ts is None
+        engine.handle(_read_slowly(b.report(balance=2 * CASH, ts=b.NOW + later * SECOND), 5))
+    assert (engine.ledger.portfolio.cash, engine.ledger.external_cash) == (2 * CASH, 0)
 
 
 def test_fills_from_before_a_lost_opening_still_end_their_order() -> None:

@@ -131,6 +131,7 @@ def _trace(seed: int) -> Trace:
         started_ts=LATER,
         as_of=LATER,
         ts_recv=LATER,
+        at_once=True,
     )
     return Trace(intents, tuple(answers), tuple(frames), report)
 

@@ -116,7 +116,9 @@ class ScriptedGateway:
         if self.broken is not None:
             raise self.broken
         self.reports += 1
-        return AccountReport((), (), (), (), 1_000 * DOLLAR_CASH, self._now, self._now, self._now)
+        return AccountReport(
+            (), (), (), (), 1_000 * DOLLAR_CASH, self._now, self._now, self._now, at_once=True
+        )
 
 
 class KeepingNotifier:

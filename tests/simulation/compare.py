@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from src.core.actions import OrderStatus, TradingState
 from src.core.events import VenueOrderStatus
 from src.core.signal import OrderIntent
-from src.core.units import SECOND
 from src.execution.engine import Engine
 from src.execution.ledger import Ledger
 from src.execution.limits import ReconcilePolicy, RiskLimits
@@ -70,10 +69,9 @@ def ledger_lines(ledger: Ledger, venue: SimVenue) -> list[str]:
             )
     if ledger.portfolio.cash != account.cash:
         lines.append(f"cash {ledger.portfolio.cash}, venue {account.cash}")
-    # What moved while the opening reads were made may be on either side of it.
-    moved = {sum(cash for ts, cash in venue.deposits if ts >= opened + lag) for lag in (0, 5 * SECOND)}
-    if ledger.external_cash not in moved:
-        lines.append(f"external cash {ledger.external_cash}, the owner moved {sorted(moved)}")
+    moved = sum(cash for ts, cash in venue.deposits if ts >= opened)
+    if ledger.external_cash != moved:
+        lines.append(f"external cash {ledger.external_cash}, the owner moved {moved}")
     return lines
 
 

@@ -29,6 +29,7 @@ from src.execution.orders import LIVE, OrderRegister
 from src.execution.portfolio import Portfolio
 from src.execution.risk import approve
 from src.execution.risk_context import Cap, RiskContext
+from src.execution.trading_state import TradingControl
 from src.runtime.writer import StoreWriter
 from tests.simulation.mutants_resting import RESTING_MUTANTS
 
@@ -237,6 +238,10 @@ def _book_in_doubt_is_shown() -> list[Patch]:
     return [(MarketState, "book", lambda self, ticker: self._books.get(ticker))]
 
 
+def _no_last_look() -> list[Patch]:
+    return [(Engine, "withdrawn", lambda self, approved: "")]
+
+
 def _held_exits_forgotten() -> list[Patch]:
     async def recover(self: DurableStore) -> None:
         self._fallback.clear()
@@ -311,6 +316,16 @@ def _levels_forgotten_on_restart(*keys: str) -> list[Patch]:
     return [(EquityHistory, "restore", restore)]
 
 
+def _switch_forgotten_on_restart() -> list[Patch]:
+    original = TradingControl.restore
+
+    def restore(self: TradingControl, values: Any, trades: Any) -> None:
+        original(self, values, trades)
+        self.strategies_off.clear()
+
+    return [(TradingControl, "restore", restore)]
+
+
 def _drawdown_forgotten() -> list[Patch]:
     return _levels_forgotten_on_restart("equity_peak")
 
@@ -342,6 +357,7 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "records of the downtime are not read": _downtime_not_read,
     "fills of stored orders are not restored": _listed_fills_not_restored,
     "a book in doubt is shown": _book_in_doubt_is_shown,
+    "no last look before sending": _no_last_look,
     "what was held locally is forgotten": _held_exits_forgotten,
     "an entry leaves although its row was not stored": _entry_without_a_row,
     "records the database did not take are dropped": _batch_dropped_on_failure,
@@ -352,6 +368,7 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "orders on their way offset losses": _orders_offset_losses,
     "the drawdown is forgotten on restart": _drawdown_forgotten,
     "the 24-hour loss is forgotten on restart": _loss_24h_forgotten,
+    "a strategy switched off is on after a restart": _switch_forgotten_on_restart,
     **RESTING_MUTANTS,
 }
 

@@ -81,6 +81,8 @@ class Plan:
     refuse_late_every: float
     exclusive: bool = False
     category: str = ""
+    owner_intervenes: float = 0.0
+    crash_after_command: float = 0.0
 
 
 def draw(seed: int) -> Plan:
@@ -187,7 +189,19 @@ def _concentrated(plan: Plan) -> Plan:
     )
     exclusive = plan.markets == 3 and rng.random() < 0.5
     plan = replace(plan, limits=limits, exclusive=exclusive, category=rng.choice(["", "Simulated"]))
-    return _many_orders_on_one_event(plan) if exclusive and rng.random() > 0.5 else plan
+    if exclusive and rng.random() > 0.5:
+        plan = _many_orders_on_one_event(plan)
+    return _watchful_owner(plan)
+
+
+def _watchful_owner(plan: Plan) -> Plan:
+    """In some worlds the owner steps in between an order's approval and its sending, or just before a crash."""
+    rng = random.Random(f"owner:{plan.seed}")
+    return replace(
+        plan,
+        owner_intervenes=rng.choice([0.0, 0.0, 0.0, 0.4]),
+        crash_after_command=rng.choice([0.0, 0.0, 0.5]),
+    )
 
 
 def _many_orders_on_one_event(plan: Plan) -> Plan:

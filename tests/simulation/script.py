@@ -21,8 +21,6 @@ from tests.simulation.sim_venue import KEY, SimVenue
 from tests.simulation.stage import Stage
 from tests.simulation.watch import Watch
 
-# The ledger is opened from reads that lag each other: what moves then cannot be told from what was there.
-_QUIET_OPENING = 30.0
 _COMMANDS = (
     CommandKind.HALT,
     CommandKind.CLEAR_HALT,
@@ -32,6 +30,7 @@ _COMMANDS = (
     CommandKind.STRATEGY_OFF,
     CommandKind.STRATEGY_ON,
 )
+_STOPS = (CommandKind.HALT, CommandKind.PAUSE, CommandKind.STRATEGY_OFF)
 
 
 class Script:
@@ -55,6 +54,7 @@ class Script:
         dice = stage.dice("fair")
         self._fair = {ticker: dice.uniform(0.25, 0.75) for ticker in venue.tickers}
         self._one_sided: dict[str, float] = {}
+        watch.entry_approved.append(self._intervene)
         if stage.plan.opening_position:
             self._quote()
             self._trade_by_hand()
@@ -202,11 +202,29 @@ class Script:
             self._stage.saw("cash moved by the owner")
 
     def _command(self) -> None:
-        process = self._process()
+        self._say(self._stage.dice("command").choice(_COMMANDS))
+
+    def _say(self, kind: CommandKind) -> None:
+        process, stage = self._process(), self._stage
         if process is not None and process.alive and process.started:
-            kind = self._stage.dice("command").choice(_COMMANDS)
-            self._stage.trace(f"owner: {kind.value}")
+            stage.trace(f"owner: {kind.value}")
             process.daemon.inject(Command(kind, "owner", "drill", process.clock.now(), NAME))
+            if stage.hits("crash after command", stage.plan.crash_after_command):
+                after = stage.dice("crash after command").uniform(0.0, 4.0)
+                stage.loop.call_later(after, lambda: stage.faulty and process.crash("the owner's word"))
+
+    def _intervene(self, client_order_id: str) -> None:
+        """The owner stops trading while an approved entry is being committed."""
+        dice, stage = self._stage.dice("intervene"), self._stage
+        if not stage.hits("owner intervenes", stage.plan.owner_intervenes):
+            return
+
+        def stop() -> None:
+            if stage.faulty and client_order_id not in self._watch.sent:
+                stage.saw("stopped between approval and sending")
+                self._say(dice.choice(_STOPS))
+
+        stage.loop.call_later(dice.choice([0.001, dice.uniform(0.1, 4.0)]), stop)
 
     def _crash(self) -> None:
         process = self._process()
@@ -279,8 +297,6 @@ class Script:
 
     async def _often(self, name: str, every: float, act: Callable[[], None]) -> None:
         dice = self._stage.dice(f"every {name}")
-        if name in {"external", "manual", "deposit", "amend by hand"}:
-            await asyncio.sleep(_QUIET_OPENING)
         while self._stage.faulty:
             await asyncio.sleep(dice.expovariate(1 / every))
             if self._stage.faulty:

@@ -93,9 +93,8 @@ def _columns() -> tuple[ProgressColumn | str, ...]:
     )
 
 
-def _report(seen: Counter[str], worlds: int, failed: int, seconds: float) -> None:
+def _report(seen: Counter[str], worlds: int, failed: int, seconds: float, jobs: int) -> None:
     """Worlds, crashes, faults by kind, violations, speed; then everything else that happened."""
-    cores = os.cpu_count() or 1
     crashes = sum(times for what, times in seen.items() if what.startswith("crash at "))
     injected = {what: times for what, times in seen.items() if what in FAULTS or what.startswith("crash at ")}
     print("faults injected, by kind:")
@@ -105,7 +104,7 @@ def _report(seen: Counter[str], worlds: int, failed: int, seconds: float) -> Non
     for what, times in sorted(seen.items()):
         if what not in injected:
             print(f"{times:10,d}  {what}")
-    print(f"worlds run        {worlds:,d} in {seconds:.0f} s ({worlds / seconds:.1f}/s on {cores} cores)")
+    print(f"worlds run        {worlds:,d} in {seconds:.0f} s ({worlds / seconds:.1f}/s in {jobs} processes)")
     print(f"crashes           {crashes:,d}")
     print(f"faults injected   {sum(injected.values()):,d} of {len(injected)} kinds")
     print(f"violations        {failed:,d}")
@@ -116,10 +115,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", type=int, default=2_000, help="how many seeds (default 2000)")
     parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes at once (default: one for each core)"
+    )
     parser.add_argument("--trace", action="store_true", help="only print the end of each world's trace")
     options = parser.parse_args()
-    if options.worlds < 1:
-        parser.error("--worlds must be at least 1")
+    for name in ("worlds", "jobs"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} must be at least 1")
     seeds = range(options.first, options.first + options.worlds)
     if options.trace:
         quiet()
@@ -130,7 +133,7 @@ def main() -> int:
     failed: list[Result] = []
     missed: list[str] = []
     with (
-        ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=quiet) as pool,
+        ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn"), initializer=quiet) as pool,
         Progress(*_columns()) as progress,
     ):
         bar = progress.add_task("worlds", total=len(seeds))
@@ -150,7 +153,7 @@ def main() -> int:
                 missed.append(name)
             said = f"seed {seed} catches" if seed is not None else "NOT CAUGHT"
             progress.console.print(f"{said}: {name}", markup=False)
-    _report(seen, len(seeds), len(failed), seconds)
+    _report(seen, len(seeds), len(failed), seconds, options.jobs)
     print(f"planted bugs      {len(MUTANTS) - len(missed)} of {len(MUTANTS)} caught")
     if failed:
         print(f"failing seeds     {[result.seed for result in failed][:20]}")

@@ -5,7 +5,7 @@ The watch knows the truth (the exchange's account, what is on its way, what was 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from src.core.actions import (
@@ -76,6 +76,7 @@ class Watch:
         self._venue_ids: dict[str, str] = {}
         self._unknown: set[str] = set()
         self._process: Process | None = None
+        self.entry_approved: list[Callable[[str], None]] = []
         venue.after.append(self.step)
 
     # --- what the process does -----------------------------------------------------------------------
@@ -252,6 +253,8 @@ class Watch:
             self._concentration.approved(intent, max(0, engine.equity()))
             if engine.control.state is not TradingState.ACTIVE:
                 stage.violated(f"I5: {name} is approved while {engine.control.state.value}")
+            for hook in self.entry_approved:
+                hook(intent.client_order_id)
             return
         self._concentration.exits += 1
         stage.saw(f"exit {intent.strategy.partition(':')[2]}")
@@ -299,7 +302,8 @@ class Watch:
             self.stage.saw("fill after the end of its order")
 
     def _note(self, process: Process, row: OrderChanged) -> None:
-        self.stage.trace(f"order {row.client_order_id[:8]} {row.status.value} {row.filled} {row.reason[:60]}")
+        name = f"external {row.order_id[:8]}" if row.external else row.client_order_id[:8]
+        self.stage.trace(f"order {name} {row.status.value} {row.filled} {row.reason[:60]}")
         if row.external:
             self.stage.saw("external order adopted")
         elif row.reason == "never arrived at the exchange":

@@ -107,8 +107,6 @@ class World:
     async def _keep_alive(self) -> None:
         """Start the program, and again when it ended; sometimes a second one beside it."""
         dice = self.stage.dice("restart")
-        if self.stage.plan.opening_position:
-            await asyncio.sleep(20.0)
         while True:
             process = self._new_process()
             task = asyncio.create_task(process.run(), name=f"process {process.number}")
@@ -162,14 +160,17 @@ class World:
 
     async def _converge(self) -> None:
         """I2: within bounded time the ledger is the venue's, and the state is as it should be."""
-        for kind in (CommandKind.CLEAR_HALT, CommandKind.RESUME, CommandKind.STRATEGY_ON):
-            await self._wait(12.0, lambda: self.process is not None and self.process.is_ready)
-            self._command(kind)
         lines: list[str] = ["never compared"]
+        heard = 0
 
         def agree() -> bool:
-            nonlocal lines
+            nonlocal lines, heard
             process = self.process
+            if process is not None and process.is_ready and process.number != heard:
+                # Once to each process: one may be ending for what happened before the world healed.
+                heard = process.number
+                for kind in (CommandKind.CLEAR_HALT, CommandKind.RESUME, CommandKind.STRATEGY_ON):
+                    self._command(kind)
             lines = compare.differences(process, self.venue) if process is not None else ["no process"]
             return not lines or bool(self.stage.violations)
 
