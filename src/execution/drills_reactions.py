@@ -184,6 +184,28 @@ def _drawdown(limits: RiskLimits) -> str:
     return _expect(bench, TradingState.HALTED, "drawdown")
 
 
+def _soft_drawdown(limits: RiskLimits) -> str:
+    """The same signal is staked with half as much once the fall is between the soft and the hard level."""
+    share = limits.max_drawdown * (1 + limits.soft_loss) / 2
+    if limits.soft_loss >= 0.95 or share > 0.75:
+        return ""  # coincides with the hard level, which is drilled by itself, or is configured away
+    held = 1_000 * DOLLAR_CASH
+    balance = int(held * (0.8 / share - 1))
+    counts = []
+    for soft_loss in (1.0, limits.soft_loss):
+        fall = replace(
+            only(limits, "max_drawdown"), soft_loss=soft_loss, kelly_fraction=0.01, depth_share=1.0
+        )
+        bench = _fall(fall, held, balance)
+        orders = _orders(bench.said(signal(), NOW + MINUTE), Purpose.ENTRY)
+        counts.append(sum(order.intent.count for order in orders))
+    return (
+        ""
+        if 0 < counts[1] < counts[0]
+        else f"{counts[1]} contracts beyond the soft drawdown, {counts[0]} before"
+    )
+
+
 def _breaker(limits: RiskLimits) -> str:
     bench = Bench(only(limits, "consecutive_losses"))
     for _ in range(limits.consecutive_losses):
@@ -224,6 +246,7 @@ REACTIONS: tuple[Reaction, ...] = (
     Reaction("soft_daily_loss", _soft_daily_loss),
     Reaction("loss_24h", _loss_24h),
     Reaction("drawdown", _drawdown),
+    Reaction("soft_drawdown", _soft_drawdown),
     Reaction("circuit_breaker", _breaker),
     Reaction("stop_loss", _stop_loss),
     Reaction("position_timeout", _timeout),

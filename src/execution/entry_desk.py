@@ -142,7 +142,9 @@ class EntryDesk:
             contexts = [self._context(signal) for signal in signals if signal.event_ticker == event_ticker]
             passing = [c for c in contexts if risk.first_refusal(c, self._limits) is None]
             try:
-                targets |= event_targets(passing, self._markets, self._limits, self._host.fair_yes)
+                targets |= event_targets(
+                    passing, self._markets, self._limits, self._host.fair_yes, self._entries
+                )
             except Exception as error:
                 raise risk.GuardError("joint sizing", error) from error
         return targets
@@ -157,7 +159,8 @@ class EntryDesk:
             return self._refuse(signal, refusal)
         policy = self._entries.get(signal.strategy, EntryPolicy())
         rests = policy.style is ExecutionStyle.MAKER
-        sized = maker.size(context, self._limits) if rests else risk.size(context, self._limits, target)
+        size = maker.size if rests else risk.size
+        sized = size(context, self._limits, target)
         if isinstance(sized, GateResult):
             return self._refuse(signal, sized)
         deadline = self._host.now + policy.time_to_live if rests else None

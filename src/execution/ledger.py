@@ -301,9 +301,9 @@ class Ledger:
     def _opening_waits(self, report: AccountReport) -> str:
         """Why the ledger cannot be opened by this report; empty when it can.
 
-        Positions and cash are read one after the other, after the fills. What traded meanwhile would be in them
-        and, when its fill is listed later, be booked again. So a second report has to say the same, one whose
-        every read is later than the first's last.
+        Positions and cash are read one after the other, after the fills. What traded meanwhile would be in
+        them and, when its fill is listed later, be booked again. So a second report has to say the same, one
+        whose every read is later than the first's last.
         """
         first, self._first_look = self._first_look, report
         if reconcile.is_moving(report, self.orders.live(), self._policy):

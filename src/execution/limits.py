@@ -24,9 +24,10 @@ class RiskLimits:
     ``max_event`` to ``max_strategy`` and ``groups`` are shares of the account that everything held and
     ordered there may lose. ``max_region``: cities within ``neighbour_km`` of each other, same climate day.
     ``soft_loss``: share of the hard daily and 24-hour levels at which entries stop until the next trading
-    day. ``max_loss_24h``: fall from the highest equity of the last 24 hours, ``max_drawdown``: from the
-    highest ever; both as shares of that height. ``needs_clock_offset`` and ``needs_exchange_status``: these
-    are read in this mode, so that not knowing them refuses.
+    day, and of the drawdown at which stakes are halved. ``max_loss_24h``: fall from the highest equity of
+    the last 24 hours, ``max_drawdown``: from the highest ever; both as shares of that height.
+    ``needs_clock_offset`` and ``needs_exchange_status``: these are read in this mode, so that not knowing
+    them refuses.
     """
 
     max_position: Cash = 500 * DOLLAR_CASH

@@ -12,10 +12,11 @@ from src.core.book import OrderBook
 from src.core.fees import FeeSchedule
 from src.core.grid import PriceGrid
 from src.core.sides import BookSide, Outcome, from_book, to_book
+from src.core.signal import Signal
 from src.core.trading_hours import weekly_pause
-from src.core.units import DOLLAR_CASH, DOLLAR_PRICE, MINUTE, ONE_CONTRACT, Nanos, Price, dollars
+from src.core.units import DOLLAR_CASH, DOLLAR_PRICE, MINUTE, ONE_CONTRACT, Cash, Nanos, Price, dollars
 from src.execution import risk
-from src.execution.kelly import all_in_cost, kelly_fraction, target_contracts
+from src.execution.kelly import all_in_cost, kelly_fraction, shrink, target_contracts
 from src.execution.limits import RiskLimits
 from src.execution.risk_context import RiskContext
 from src.execution.sizing import NO_TRADE_BAND, SizedOrder
@@ -63,8 +64,11 @@ def maker_price(
     return None
 
 
-def size(c: RiskContext, limits: RiskLimits) -> SizedOrder | GateResult:
+def size(c: RiskContext, limits: RiskLimits, joint: float | None = None) -> SizedOrder | GateResult:
     """Size a resting entry inside every cap, or say which cap or which arithmetic leaves nothing.
+
+    ``joint``: contracts to hold in the end where all brackets of the event were sized together. It only ever
+    makes the order smaller: of orders that rest one may fill alone, without those that would offset it.
 
     The reserve is taken with the taker fee, which the order cannot pay: more than enough. No more is bought
     than ``depth_share`` of the bids, which is what the position could be sold to.
@@ -85,7 +89,7 @@ def size(c: RiskContext, limits: RiskLimits) -> SizedOrder | GateResult:
     if price is None:
         return GateResult("size_no_edge", False, {**numbers, "min_edge": least})
     unit = all_in_cost(price, fees, is_taker=False)
-    target = target_contracts(signal.probability, unit, c.equity / DOLLAR_CASH, limits.kelly_fraction)
+    target = _target(signal, unit, c.equity, c.control.kelly_fraction, joint)
     held = abs(c.held) / ONE_CONTRACT
     if held and target - held <= max(1.0, NO_TRADE_BAND * target):
         return GateResult("size_within_band", False, {**numbers, "target": target, "held": held})
@@ -101,3 +105,10 @@ def size(c: RiskContext, limits: RiskLimits) -> SizedOrder | GateResult:
     edge = signal.probability - cost / (contracts * DOLLAR_CASH)
     kelly_full = kelly_fraction(signal.probability, unit)
     return SizedOrder(count, price, cost, cost / (contracts * DOLLAR_CASH), edge, kelly_full, "ok")
+
+
+def _target(signal: Signal, unit: float, equity: Cash, fraction: float, joint: float | None) -> float:
+    """Contracts to hold in the end at this cost of one."""
+    kept = 1.0 if signal.is_pooled else shrink(signal.probability, unit, signal.std_error)
+    alone = target_contracts(signal.probability, unit, equity / DOLLAR_CASH, fraction)
+    return kept * (alone if joint is None else min(alone, joint))

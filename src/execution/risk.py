@@ -134,7 +134,7 @@ def _sized(
     size_limits = SizeLimits(
         wealth=c.equity,
         cash=max(0, c.spendable),
-        fraction=limits.kelly_fraction,
+        fraction=c.control.kelly_fraction,
         max_cost=most,
         depth_share=limits.depth_share,
         min_edge=max(limits.min_edge, c.signal.min_edge),

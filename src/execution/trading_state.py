@@ -145,10 +145,24 @@ class TradingControl:
                 out += self.set_state(TradingState.HALTED, who, f"{text} reached the limit {shown}", ts)
             elif lost >= limit * limits.soft_loss > 0:
                 out += self._soft_level(f"soft_{who}", f"{text}, hard limit {shown}", ts)
+        if self._beyond_soft_drawdown:
+            out += self._halve_stakes(ts)
         if self.equity.drawdown >= limits.max_drawdown:
             why = f"drawdown {self.equity.drawdown:.1%} reached the limit {limits.max_drawdown:.1%}"
             out += self.set_state(TradingState.HALTED, _DRAWDOWN, why, ts)
         return out
+
+    @property
+    def kelly_fraction(self) -> float:
+        """The Kelly fraction in force: half of the configured one beyond the soft level of the drawdown.
+
+        It follows from the stored peak and the last mark, so that a restart does not lift it.
+        """
+        return self._limits.kelly_fraction * (0.5 if self._beyond_soft_drawdown else 1.0)
+
+    @property
+    def _beyond_soft_drawdown(self) -> bool:
+        return self.equity.drawdown >= self._limits.max_drawdown * self._limits.soft_loss > 0
 
     def move_cash(self, amount: Cash, ts: Nanos) -> Output:
         """A deposit or withdrawal is no profit and no loss."""
@@ -192,14 +206,28 @@ class TradingControl:
 
     def _soft_level(self, who: str, why: str, ts: Nanos) -> Output:
         """Once a trading day: who resumes knowingly is not stopped again before the hard limit."""
+        first = self._first_today(who, ts)
+        return [*first, *self._reduce(who, why, ts, next_trading_day(ts))] if first else []
+
+    def _halve_stakes(self, ts: Nanos) -> Output:
+        """Told once a trading day; what is staked is looked up order by order."""
+        first = self._first_today(f"soft_{_DRAWDOWN}", ts)
+        if not first:
+            return []
+        limit = self._limits.max_drawdown
+        text = (
+            f"drawdown {self.equity.drawdown:.1%}: stakes are halved until it is below "
+            f"{limit * self._limits.soft_loss:.1%}; {limit:.1%} halts"
+        )
+        return [*first, Alert(Severity.WARNING, f"soft_{_DRAWDOWN}", text, ts)]
+
+    def _first_today(self, who: str, ts: Nanos) -> Output:
+        """The record that remembers a soft level of this trading day; nothing when it was reached before."""
         day = self.equity.day
         if self._soft_days.get(who) == day:
             return []
         self._soft_days[who] = day
-        return [
-            ControlValue(f"{_SOFT}{who}", day, ts),
-            *self._reduce(who, why, ts, next_trading_day(ts)),
-        ]
+        return [ControlValue(f"{_SOFT}{who}", day, ts)]
 
     def _reduce(self, who: str, why: str, ts: Nanos, until: Nanos | None) -> Output:
         """Add a cause of REDUCING; while halted it only waits for the halt to be cleared."""

@@ -19,7 +19,8 @@ class LossLimitSettings(Section):
         default=60,
         gt=0,
         le=100,
-        description="part of the daily and 24-hour limits at which entries stop for the day, %",
+        description="part of the daily and 24-hour limits at which entries stop for the day, "
+        "and of the drawdown at which stakes are halved, %",
     )
     max_24h_loss_percentage: float = Field(
         default=15, gt=0, le=100, description="fall from the best of the last 24 hours that halts trading, %"

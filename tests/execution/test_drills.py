@@ -163,6 +163,7 @@ DEAD: dict[str, Callable[[], Sequence[Patch]]] = {
     "soft_daily_loss": _without_soft,
     "loss_24h": _only_halts_by("loss_24h"),
     "drawdown": _only_halts_by("drawdown"),
+    "soft_drawdown": lambda: [(TradingControl, "_beyond_soft_drawdown", property(lambda self: False))],
     "circuit_breaker": _noop(TradingControl, "_reduce"),
     "stop_loss": lambda: [(ExitMonitor, "_price_stop", lambda self, position, value, now: False)],
     "position_timeout": _noop(ExitDesk, "exits"),

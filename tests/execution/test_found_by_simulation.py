@@ -186,9 +186,7 @@ def test_a_trade_between_the_reads_of_the_first_report_is_not_booked_twice() -> 
     assert engine.ledger.opening_ts is None
     for later in (10, 30):
         fill = _foreign_fill("hand", b.NOW + 3 * SECOND)
-        report = b.report(
-            fills=[fill], positions=[held], balance=CASH - 500_000, ts=b.NOW + later * SECOND
-        )
+        report = b.report(fills=[fill], positions=[held], balance=CASH - 500_000, ts=b.NOW + later * SECOND)
         engine.handle(_read_slowly(report, 5))
         assert engine.ledger.opening_ts is None
     quiet = b.report(fills=[], positions=[held], balance=CASH - 500_000, ts=b.NOW + 40 * SECOND)

@@ -17,9 +17,11 @@ from src.core.events import MarketUpdate, Tick
 from src.core.fees import FeeSchedule
 from src.core.market import Strike, StrikeKind
 from src.core.sides import Outcome
+from src.core.signal import Signal
+from src.execution.engine import Engine
 from src.execution.joint_sizing import Holding, Leg, joint_targets
 from src.execution.kelly import all_in_cost, joint_kelly_yes, target_contracts
-from src.execution.limits import RiskLimits
+from src.execution.limits import EntryPolicy, ExecutionStyle, RiskLimits
 
 FEES = FeeSchedule()
 VECTORS = Path(__file__).parents[3] / "shared" / "science_vectors.json"
@@ -220,9 +222,14 @@ LIMITS = RiskLimits(
 P = dict(zip(LADDER, (0.10, 0.42, 0.38, 0.10), strict=True))
 
 
-def sizes(tickers: Sequence[str], *, exclusive: bool, fair_known: bool = True) -> dict[str, int]:
-    """Contracts approved by ticker when signals for these brackets come at once."""
-    engine, strategy = b.ready(LIMITS)
+MAKER = {"scripted": EntryPolicy(ExecutionStyle.MAKER)}
+
+
+def in_event(
+    *, exclusive: bool = True, fair_known: bool = True, entries: dict[str, EntryPolicy] | None = None
+) -> tuple[Engine, b.Scripted]:
+    """An engine that follows the brackets of one event, each at 0.32 / 0.34."""
+    engine, strategy = b.ready(LIMITS, entries=entries)
     for ticker, strike in LADDER.items():
         engine.handle(
             MarketUpdate(replace(b.market(ticker), strike=strike, mutually_exclusive=exclusive), b.NOW)
@@ -231,11 +238,30 @@ def sizes(tickers: Sequence[str], *, exclusive: bool, fair_known: bool = True) -
     strategy.fair_probability = (  # type: ignore[method-assign]
         lambda view, ticker: P[ticker] if fair_known else None
     )
-    strategy.next = [
-        replace(b.signal(P[ticker], ticker=ticker, cause=ticker), std_error=0.0) for ticker in tickers
-    ]
+    return engine, strategy
+
+
+def yes(ticker: str) -> Signal:
+    """YES of a bracket is as likely as the strategy thinks, for sure."""
+    return replace(b.signal(P[ticker], ticker=ticker, cause=ticker), std_error=0.0)
+
+
+def no(ticker: str, probability: float) -> Signal:
+    """NO of a bracket is this likely, for sure."""
+    return replace(b.signal(probability, Outcome.NO, ticker=ticker, cause=ticker), std_error=0.0)
+
+
+def ordered(engine: Engine, strategy: b.Scripted, signals: Sequence[Signal]) -> dict[str, int]:
+    """Contracts approved by ticker when these signals come at once."""
+    strategy.next = list(signals)
     sent = b.approvals(engine.handle(Tick(b.NOW)))
     return {order.intent.ticker: order.intent.count // 100 for order in sent}
+
+
+def sizes(tickers: Sequence[str], *, exclusive: bool, fair_known: bool = True) -> dict[str, int]:
+    """Contracts approved by ticker when signals for these brackets come at once."""
+    engine, strategy = in_event(exclusive=exclusive, fair_known=fair_known)
+    return ordered(engine, strategy, [yes(ticker) for ticker in tickers])
 
 
 FIRST, SECOND_ONE = f"{b.EVENT}-B50.5", f"{b.EVENT}-B52.5"
@@ -262,11 +288,7 @@ def test_without_knowing_the_whole_event_each_bracket_is_sized_alone(reason: str
 
 def test_what_is_held_in_the_event_counts() -> None:
     """After the first bracket was bought, the second one is bought to what both together should be."""
-    engine, strategy = b.ready(replace(LIMITS, cooldown_after_loss=0))
-    for ticker, strike in LADDER.items():
-        engine.handle(MarketUpdate(replace(b.market(ticker), strike=strike, mutually_exclusive=True), b.NOW))
-        engine.handle(b.snapshot(3_200, 3_400, ticker=ticker))
-    strategy.fair_probability = lambda view, ticker: P[ticker]  # type: ignore[method-assign]
+    engine, strategy = in_event()
     strategy.next = [b.signal(P[FIRST], ticker=FIRST)]
     (first,) = b.approvals(engine.handle(Tick(b.NOW)))
     engine.handle(b.fill_of(first, first.intent.count))
@@ -286,16 +308,37 @@ def test_an_uncertain_opinion_is_staked_less_unless_it_is_pooled_with_the_market
     assert counts[0] == counts[1] > counts[2] > counts[3]
 
 
-def test_a_no_leg_that_wins_together_with_a_yes_leg_leaves_it_less() -> None:
+@pytest.mark.parametrize("entries", [{}, MAKER], ids=["taking", "resting"])
+def test_a_no_leg_that_wins_together_with_a_yes_leg_leaves_it_less(entries: dict[str, EntryPolicy]) -> None:
     """NO of an unlikely bracket pays whenever YES of a likely one does: they are not two independent bets."""
-    engine, strategy = b.ready(LIMITS)
-    for ticker, strike in LADDER.items():
-        engine.handle(MarketUpdate(replace(b.market(ticker), strike=strike, mutually_exclusive=True), b.NOW))
-        engine.handle(b.snapshot(3_200, 3_400, ticker=ticker))
-    strategy.fair_probability = lambda view, ticker: P[ticker]  # type: ignore[method-assign]
     unlikely = f"{b.EVENT}-T50"
-    strategy.next = [b.signal(P[FIRST], ticker=FIRST), b.signal(0.90, Outcome.NO, ticker=unlikely)]
-    sent = {order.intent.ticker: order for order in b.approvals(engine.handle(Tick(b.NOW)))}
-    assert sent[unlikely].intent.side.sign < 0
-    first = sent[FIRST].intent.count // 100 if FIRST in sent else 0
-    assert first < sizes([FIRST], exclusive=True)[FIRST]
+    alone = ordered(*in_event(entries=entries), [yes(FIRST)])
+    engine, strategy = in_event(entries=entries)
+    together = ordered(engine, strategy, [no(unlikely, 0.90), yes(FIRST)])
+    assert together[unlikely] > 0
+    assert together.get(FIRST, 0) < alone[FIRST]
+
+
+def test_what_rests_in_the_event_counts_for_the_next_resting_order() -> None:
+    """An order that may fill at any moment counts as filled: the second one is no independent bet either."""
+    unlikely = f"{b.EVENT}-T50"
+    alone = ordered(*in_event(entries=MAKER), [yes(FIRST)])
+    engine, strategy = in_event(entries=MAKER)
+    assert ordered(engine, strategy, [no(unlikely, 0.90)])[unlikely] > 0
+    assert ordered(engine, strategy, [yes(FIRST)]).get(FIRST, 0) < alone[FIRST]
+
+
+def test_resting_orders_do_not_count_on_each_other_to_be_filled() -> None:
+    """Brackets that offset each other get more when both are bought for sure, but no more when they rest."""
+    alone = {
+        ticker: ordered(*in_event(entries=MAKER), [yes(ticker)])[ticker] for ticker in (FIRST, SECOND_ONE)
+    }
+    assert ordered(*in_event(entries=MAKER), [yes(FIRST), yes(SECOND_ONE)]) == alone
+
+
+def test_a_resting_order_of_an_uncertain_opinion_is_smaller() -> None:
+    """The standard error counts for an order that rests as it does for one that takes."""
+    engine, strategy = in_event(entries=MAKER)
+    sure = ordered(engine, strategy, [yes(FIRST)])
+    engine, strategy = in_event(entries=MAKER)
+    assert 0 < ordered(engine, strategy, [replace(yes(FIRST), std_error=0.1)])[FIRST] < sure[FIRST]

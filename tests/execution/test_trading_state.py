@@ -209,6 +209,30 @@ def test_a_loss_on_both_sides_of_midnight_is_caught_by_the_24_hours() -> None:
     assert life.control.state is not TradingState.HALTED
 
 
+def test_stakes_are_halved_while_the_drawdown_is_beyond_its_soft_level() -> None:
+    """Told once a trading day, in force after a restart as well, over when the account has recovered."""
+    limits = RiskLimits(
+        max_daily_loss=500 * DOLLAR_CASH, soft_loss=0.6, max_loss_24h=1.0, max_drawdown=0.3, kelly_fraction=0.2
+    )
+    life = Life(limits).active()
+    life.mark(1_000, NOON)
+    life.mark(821, NOON + MINUTE)
+    assert life.control.kelly_fraction == 0.2
+    for minute in (2, 3):
+        life.mark(819, NOON + minute * MINUTE)
+    assert (life.control.state, life.control.kelly_fraction) == (TradingState.ACTIVE, 0.1)
+    assert [alert.text for alert in life.alerts] == [
+        "drawdown 18.1%: stakes are halved until it is below 18.0%; 30.0% halts"
+    ]
+    life.restart(NOON + HOUR)
+    life.mark(810, NOON + HOUR)
+    assert life.control.kelly_fraction == 0.1
+    life.mark(830, NOON + 2 * HOUR)
+    assert life.control.kelly_fraction == 0.2
+    life.mark(800, NOON + DAY)
+    assert len(life.alerts) == 2
+
+
 def test_a_drawdown_survives_restarts_and_a_person_forgives_it() -> None:
     """Weeks of small losses; the peak is remembered; a cleared halt counts anew from where it is."""
     life = Life(RiskLimits(max_daily_loss=500 * DOLLAR_CASH, max_loss_24h=1.0, max_drawdown=0.3)).active()

@@ -195,7 +195,7 @@ def _concentrated(plan: Plan) -> Plan:
 
 
 def _watchful_owner(plan: Plan) -> Plan:
-    """In some worlds the owner steps in between an order's approval and its sending, or just before a crash."""
+    """In some worlds the owner steps in between an order's approval and its sending, or before a crash."""
     rng = random.Random(f"owner:{plan.seed}")
     return replace(
         plan,
