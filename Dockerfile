@@ -16,8 +16,8 @@ ENV PATH=/opt/venv/bin:$PATH \
 RUN useradd --uid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin trader
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
-# The fallback journal's place: a volume there survives the container.
-RUN mkdir -p /app/var/fallback && chown -R 10001 /app/var
+# Places for volumes: the fallback journal, which survives the container, and the kill file, shared with the host.
+RUN mkdir -p /app/var/fallback /app/var/switch && chown -R 10001 /app/var
 WORKDIR /app
 USER 10001
 EXPOSE 9108

@@ -23,6 +23,9 @@ from src.database.held import HeldBatch, HeldEntry, HeldIntent, HeldState
 
 # A failure older than this says nothing about now: the process may have been frozen since.
 RECHECK_S = 2.0
+# How long an exit waits for a database that neither answers nor fails, a frozen one. Then it goes by the
+# fallback journal, long before the executor would withdraw it (``MAX_COMMIT_TO_SEND_S``).
+EXIT_PATIENCE_S = 2.0
 
 log = structlog.get_logger("store")
 
@@ -111,12 +114,17 @@ class DurableStore:
     async def put_intent(self, approved: ApprovedOrder) -> None:
         """Commit the order's row before it is sent: in the database, an exit else in the fallback journal."""
         intent = approved.intent
-        is_exit = intent.purpose is Purpose.EXIT
-        failure = await self._try_primary(approved, attempts=2 if is_exit else 1)
-        if failure is None:
+        if intent.purpose is not Purpose.EXIT:
+            failure = await self._try_primary(approved, attempts=1)
+            if failure is not None:
+                raise failure
             return
-        if not is_exit:
-            raise failure
+        try:
+            async with asyncio.timeout(EXIT_PATIENCE_S):
+                if await self._try_primary(approved, attempts=2) is None:
+                    return
+        except TimeoutError:
+            self._note_failure()
         try:
             self._fallback.append(HeldIntent(self._primary.fence, intent, approved.reserved))
         except OSError as error:

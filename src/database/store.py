@@ -345,6 +345,12 @@ class _Link:
                 raise DatabaseUnavailable(
                     f"the database does not answer: {str(error) or type(error).__name__}"
                 ) from error
+            except asyncio.CancelledError:
+                # A frozen server never says that the command is over, which the next one would wait for.
+                if self._connection is not None:
+                    self._connection.terminate()
+                    self._connection = None
+                raise
 
     async def close(self) -> None:
         """Close the connection; a later ``use`` opens another."""

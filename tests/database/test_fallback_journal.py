@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import zlib
@@ -20,7 +21,9 @@ from src.database.errors import DatabaseUnavailable, FallbackDamaged, FencedOut
 from src.database.fallback import FallbackFile
 from src.database.held import HeldBatch, HeldEntry, HeldIntent, HeldState
 from src.database.store import PostgresStore
+from src.execution.executor import MAX_COMMIT_TO_SEND_S
 from tests.database.records import approved, changed, intent
+from tests.simulation.virtual_loop import VirtualLoop
 
 RESERVE = 64 * 1024
 HALT = StateChanged(TradingState.HALTED, "owner", "no more", None, 7)
@@ -179,6 +182,71 @@ async def test_an_entry_is_refused_and_an_exit_is_held_while_the_database_is_dow
     assert [(row.intent.signal_id, row.status) for row in orders] == [("exit-1", OrderStatus.EXECUTED)]
     await durable.put_intent(approved("entry-2"))
     assert len((await store.load()).orders) == 2
+
+
+class Frozen:
+    """PostgreSQL that takes a request and never answers."""
+
+    fence, next_batch = 3, 1
+
+    async def put_intent(self, order: object) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+def test_a_first_exit_does_not_wait_for_a_frozen_database_until_it_is_withdrawn(held: FallbackFile) -> None:
+    """It is held, and may leave, well within the executor's limit; the next one is held at once."""
+    loop = VirtualLoop()
+    durable = DurableStore(Frozen(), held)  # type: ignore[arg-type]
+    try:
+        for number, limit in ((1, MAX_COMMIT_TO_SEND_S / 2), (2, MAX_COMMIT_TO_SEND_S / 2)):
+            loop.run_until_complete(durable.put_intent(approved(f"exit-{number}", purpose=Purpose.EXIT)))
+            assert loop.time() < limit
+            assert len(held.entries) == number
+    finally:
+        loop.close()
+
+
+async def test_a_commit_that_is_given_up_leaves_no_answer_for_the_next(
+    broken: Broken, store: PostgresStore
+) -> None:
+    """Cancelled between request and answer, at any turn of the loop: the next order's answer is its own."""
+    for turns in range(1, 12):
+        given_up = asyncio.ensure_future(store.put_intent(approved(f"given up {turns}")))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        await store.put_intent(approved(f"next {turns}"))
+    signals = {row.intent.signal_id for row in (await store.load()).orders}
+    assert {f"next {turns}" for turns in range(1, 12)} <= signals
+
+
+class HungConnection:
+    """A connection to a frozen server: a cancelled command is never known to be over."""
+
+    terminated = False
+
+    def is_closed(self) -> bool:
+        return self.terminated
+
+    async def fetchval(self, sql: str, *arguments: object) -> object:
+        return await asyncio.get_running_loop().create_future()
+
+    def terminate(self) -> None:
+        self.terminated = True
+
+
+async def test_a_connection_that_was_given_up_on_is_not_used_again(store: PostgresStore) -> None:
+    """asyncpg would let the next command wait, without a limit, for the end of the cancelled one."""
+    hung = HungConnection()
+    store._orders._connection = hung  # type: ignore[assignment]
+    given_up = asyncio.ensure_future(store.put_intent(approved("given up")))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    assert hung.terminated
+    await store.put_intent(approved("next"))
+    assert [row.intent.signal_id for row in (await store.load()).orders] == ["next"]
 
 
 async def test_if_neither_can_be_written_there_is_no_order(broken: Broken, held: FallbackFile) -> None:

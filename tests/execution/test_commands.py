@@ -49,6 +49,31 @@ def test_nothing_but_clear_halt_lifts_a_halt() -> None:
     assert engine.control.state is TradingState.RECONCILING
 
 
+def test_the_answer_to_clear_halt_says_what_stops_entries_all_the_same() -> None:
+    """A flatten and a losing streak outlive the halt; without any of them trading goes on by itself."""
+    engine = _engine()
+    _say(engine, CommandKind.HALT)
+    assert "until clear-halt and resume" in _say(engine, CommandKind.FLATTEN, "storm").answer
+    for _ in range(3):
+        engine.control.on_closed(-1, b.NOW)
+    answer = _say(engine, CommandKind.CLEAR_HALT).answer
+    assert (
+        "no new positions until resume: ann@desk: flatten: storm; circuit_breaker: 3 losses in a row"
+        in answer
+    )
+    assert "(until 2026-11-24 05:00 UTC at the latest)" in answer
+    engine.handle(b.report(ts=b.NOW + 2 * SECOND))
+    assert engine.control.state is TradingState.REDUCING
+    assert (
+        "once trading is active (REDUCING" in _say(engine, CommandKind.STRATEGY_ON, target="scripted").answer
+    )
+    _say(engine, CommandKind.RESUME)
+    assert engine.control.state is TradingState.ACTIVE
+    assert _say(engine, CommandKind.STRATEGY_ON, target="scripted").answer == "scripted may trade again"
+    _say(engine, CommandKind.HALT)
+    assert "resumes once" in _say(engine, CommandKind.CLEAR_HALT).answer
+
+
 def test_a_tripped_kill_switch_halts_and_cannot_be_cleared_away() -> None:
     """While the file is there the halt stays; its going clears nothing; then a person may."""
     engine = _engine()

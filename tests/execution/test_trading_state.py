@@ -212,7 +212,11 @@ def test_a_loss_on_both_sides_of_midnight_is_caught_by_the_24_hours() -> None:
 def test_stakes_are_halved_while_the_drawdown_is_beyond_its_soft_level() -> None:
     """Told once a trading day, in force after a restart as well, over when the account has recovered."""
     limits = RiskLimits(
-        max_daily_loss=500 * DOLLAR_CASH, soft_loss=0.6, max_loss_24h=1.0, max_drawdown=0.3, kelly_fraction=0.2
+        max_daily_loss=500 * DOLLAR_CASH,
+        soft_loss=0.6,
+        max_loss_24h=1.0,
+        max_drawdown=0.3,
+        kelly_fraction=0.2,
     )
     life = Life(limits).active()
     life.mark(1_000, NOON)
