@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from src.core.actions import OrderStatus
-from src.core.units import DOLLAR_CASH, DOLLAR_PRICE, ONE_CONTRACT
+from src.core.units import DOLLAR_CASH, DOLLAR_PRICE, ONE_CONTRACT, SECOND
 from src.database.ledger import Ledger
 from src.database.store import PostgresStore
 from src.execution.orders import LIVE
@@ -30,8 +32,45 @@ def read_ledger(database_url: str, schema: str) -> Ledger:
     return asyncio.run(read())
 
 
-def differences(ledger: Ledger, client: PlainClient) -> list[str]:
-    """What the two say differently about orders, fills, positions and cash. Empty when they agree."""
+def differences_after_stop(database_url: str, schema: str, client: PlainClient) -> list[str]:
+    """``differences`` of a daemon that has ended, while the exchange's world goes on at its speed.
+
+    What the exchange paid after the daemon's last look, by the mark it stored, is no difference.
+    """
+
+    async def read() -> int:
+        store = await PostgresStore.open(database_url, schema)
+        try:
+            return int((await store.load()).values["records_read_until"])
+        finally:
+            await store.close()
+
+    mark = datetime.fromtimestamp(asyncio.run(read()) // SECOND, UTC)
+    ledger = read_ledger(database_url, schema)
+    known = {paid.ticker for paid in ledger.settlements}
+
+    def unread() -> dict[str, Decimal]:
+        return {
+            row["ticker"]: Decimal(row["revenue"]) / 100
+            for row in client.settlements()
+            if row["ticker"] not in known and datetime.fromisoformat(row["settled_time"]) >= mark
+        }
+
+    paid = unread()
+    lines = differences(ledger, client, paid)
+    while paid != (now := unread()):  # something was paid between the reads
+        paid, lines = now, differences(ledger, client, now)
+    return lines
+
+
+def differences(
+    ledger: Ledger, client: PlainClient, unread: Mapping[str, Decimal] | None = None
+) -> list[str]:
+    """What the two say differently about orders, fills, positions and cash. Empty when they agree.
+
+    ``unread``: dollars that markets paid of which the ledger cannot know.
+    """
+    unread = unread or {}
     ours = {
         (
             order.order_id,
@@ -86,12 +125,16 @@ def differences(ledger: Ledger, client: PlainClient) -> list[str]:
     positions = client.positions()
     by_rows = {held.ticker: Decimal(held.count) / ONE_CONTRACT for held in ledger.positions if held.count}
     by_fills = {ticker: Decimal(count) / ONE_CONTRACT for ticker, count in ledger.counts.items() if count}
-    if not by_rows == by_fills == positions:
+    if by_rows != by_fills or positions != _without(by_rows, unread):
         lines.append(f"positions: rows {by_rows}, fills {by_fills}, exchange {positions}")
-    cash = None if ledger.cash is None else Decimal(ledger.cash) / DOLLAR_CASH
+    cash = None if ledger.cash is None else Decimal(ledger.cash) / DOLLAR_CASH + sum(unread.values())
     if cash != client.cash():
         lines.append(f"cash: ledger {cash}, exchange {client.cash()}")
     return lines
+
+
+def _without(counts: Mapping[str, Decimal], tickers: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    return {ticker: count for ticker, count in counts.items() if ticker not in tickers}
 
 
 def repeated_orders(ledger: Ledger, client: PlainClient) -> list[str]:

@@ -70,6 +70,10 @@ class PlainClient:
         """All fills of the account."""
         return self.pages("/portfolio/fills", "fills")
 
+    def settlements(self) -> list[dict[str, Any]]:
+        """All payments to the account."""
+        return self.pages("/portfolio/settlements", "settlements")
+
     def positions(self) -> dict[str, Decimal]:
         """Signed contracts by market, without the flat ones."""
         rows = self.pages("/portfolio/positions", "market_positions")

@@ -25,7 +25,7 @@ from src.runtime.simulate import environment_of
 from src.runtime.tie_out import tie_out_command
 from src.runtime.why import why_command
 
-from .books import differences, read_ledger, repeated_orders
+from .books import differences_after_stop, read_ledger, repeated_orders
 from .conftest import Start, Venue
 from .programs import Program, until
 
@@ -208,6 +208,6 @@ def test_a_standby_takes_over_from_a_frozen_leader_which_then_sends_nothing(
     late = {row["client_order_id"] for row in venue.client.orders()} - known
     assert {_fence_of(database_url, venue.schema, client_order_id) for client_order_id in late} <= {fence + 1}
     assert standby.stop() == 0, standby.err
+    assert differences_after_stop(database_url, venue.schema, venue.client) == []
     ledger = read_ledger(database_url, venue.schema)
-    assert differences(ledger, venue.client) == []
     assert repeated_orders(ledger, venue.client) == []

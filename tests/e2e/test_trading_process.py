@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from .books import differences, read_ledger, repeated_orders
+from .books import differences, differences_after_stop, read_ledger, repeated_orders
 from .conftest import Start, Venue
 from .programs import Program, until
 
@@ -55,8 +55,7 @@ def test_it_trades_by_environment_alone_tells_the_truth_and_stops_clean(
     assert second.err.splitlines()[-1].startswith("error: another instance is running")
     assert daemon.stop() == 0, daemon.err
     assert [row["order_id"] for row in venue.client.orders() if row["status"] == "resting"] == []
-    ledger = read_ledger(database_url, venue.schema)
-    assert differences(ledger, venue.client) == []
+    assert differences_after_stop(database_url, venue.schema, venue.client) == []
     after = _status(start, venue, with_database)
     assert after["running"] is False
     assert after["fills"] == len(venue.client.fills())
@@ -87,8 +86,8 @@ def test_killed_again_and_again_it_never_sends_twice_and_loses_nothing(
 
     until(equal, "the ledger equal to the exchange while running")
     assert daemon.stop() == 0, daemon.err
+    assert differences_after_stop(database_url, venue.schema, venue.client) == []
     ledger = read_ledger(database_url, venue.schema)
-    assert differences(ledger, venue.client) == []
     assert repeated_orders(ledger, venue.client) == []
     assert len(ledger.orders) >= 3
 

@@ -191,7 +191,39 @@ def _concentrated(plan: Plan) -> Plan:
     plan = replace(plan, limits=limits, exclusive=exclusive, category=rng.choice(["", "Simulated"]))
     if exclusive and rng.random() > 0.5:
         plan = _many_orders_on_one_event(plan)
+    elif plan.markets > 1 and not exclusive and rng.random() < 0.25:
+        plan = _one_tight_cap(plan, rng.choice(["event", "city", "region", "category", "strategy", "group"]))
     return _watchful_owner(plan)
+
+
+def _one_tight_cap(plan: Plan, tight: str) -> Plan:
+    """One cap over several markets is by far the tightest; the owner's hand does not blur what is held."""
+
+    def share(name: str) -> float:
+        return 0.05 if name == tight else 1.0
+
+    limits = replace(
+        plan.limits,
+        max_event=share("event"),
+        max_city=share("city"),
+        max_region=share("region"),
+        max_category=share("category"),
+        max_strategy=share("strategy"),
+        groups=tuple(replace(group, max_share=share("group")) for group in plan.limits.groups),
+        max_position=100 * DOLLAR_CASH,
+        max_portfolio_heat=0.3,
+        max_open_positions=10,
+    )
+    return replace(
+        plan,
+        limits=limits,
+        category="Simulated",
+        news_every=1.5,
+        opening_position=False,
+        external_order_every=0.0,
+        manual_trade_every=0.0,
+        hand_amend_every=0.0,
+    )
 
 
 def _watchful_owner(plan: Plan) -> Plan:
