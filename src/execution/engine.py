@@ -67,7 +67,7 @@ from src.execution.ledger import Ledger
 from src.execution.limits import EntryPolicy, ExitPolicy, ReconcilePolicy, RiskLimits
 from src.execution.lockout import Lockout
 from src.execution.market_state import MarketState
-from src.execution.orders import LIVE
+from src.execution.order_state import LIVE
 from src.execution.resting_desk import RestingDesk
 from src.execution.risk import Approved, GuardError
 from src.execution.rules_watch import RulesWatch

@@ -29,7 +29,7 @@ from src.execution.exposure import exposure_of, place_of
 from src.execution.ledger import Ledger
 from src.execution.limits import EntryPolicy, ExecutionStyle, RiskLimits
 from src.execution.market_state import MarketState
-from src.execution.orders import Order, worst_case_cost
+from src.execution.order_state import Order, worst_case_cost
 from src.execution.resting_desk import PROFIT_TARGET, expiry
 from src.execution.risk import Approved, approve
 from src.execution.risk_context import RiskContext

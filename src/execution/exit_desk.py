@@ -36,7 +36,7 @@ from src.execution.limits import ExecutionStyle, ExitPolicy, RiskLimits
 from src.execution.liveness import ExitLiveness
 from src.execution.maker import pause_is_near
 from src.execution.market_state import MarketState
-from src.execution.orders import Order
+from src.execution.order_state import Order
 from src.execution.portfolio import Position
 from src.execution.profit_target import TargetPrices, fits_target, target_prices, target_step
 from src.execution.resting_desk import PROFIT_TARGET, RestingDesk, expiry

@@ -34,7 +34,8 @@ from src.execution import fee_check, reconcile
 from src.execution.counterfactual import Counterfactuals
 from src.execution.limits import ReconcilePolicy
 from src.execution.market_state import MarketState
-from src.execution.orders import Order, OrderRegister
+from src.execution.order_state import Order
+from src.execution.orders import OrderRegister
 from src.execution.portfolio import Portfolio
 from src.execution.risk import Approved
 from src.execution.shards import ShardCash

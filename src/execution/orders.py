@@ -1,133 +1,18 @@
-"""Orders as we know them: one table of transitions, and reserves that hold until fills account for them.
-
-"No answer" is a state (``UNKNOWN``), not a failure. A fill after a cancel is legal; a fill reported
-before the order's acknowledgement is legal; anything the table does not name is an assertion.
-"""
+"""All orders of the ledger: how the venue's words about them change what we know and what is reserved."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from src.core.actions import OrderChanged, OrderStatus, StoredOrder
+from src.core.actions import OrderStatus, StoredOrder
 from src.core.events import AmendAnswered, Fill, OrderUpdate, VenueOrderStatus
 from src.core.fees import FeeSchedule
 from src.core.ports import ApprovedOrder
-from src.core.sides import BookSide, from_book
+from src.core.sides import BookSide
 from src.core.signal import OrderIntent, Purpose, TimeInForce
-from src.core.units import ONE_CONTRACT, Cash, Count, Nanos, Price
-
-S = OrderStatus
-LIVE = frozenset({S.PENDING_NEW, S.RESTING, S.PARTIALLY_FILLED, S.PENDING_CANCEL, S.UNKNOWN})
-TERMINAL = frozenset({S.EXECUTED, S.CANCELED, S.EXPIRED, S.REJECTED})
-
-TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
-    S.PENDING_NEW: frozenset(
-        {
-            S.RESTING,
-            S.PARTIALLY_FILLED,
-            S.EXECUTED,
-            S.CANCELED,
-            S.EXPIRED,
-            S.REJECTED,
-            S.UNKNOWN,
-            S.PENDING_CANCEL,
-        }
-    ),
-    S.UNKNOWN: frozenset(
-        {S.RESTING, S.PARTIALLY_FILLED, S.EXECUTED, S.CANCELED, S.EXPIRED, S.REJECTED, S.PENDING_CANCEL}
-    ),
-    S.RESTING: frozenset(
-        # REJECTED: the venue may refuse after its acknowledgement (post-only cross, self-trade).
-        {S.PARTIALLY_FILLED, S.EXECUTED, S.CANCELED, S.EXPIRED, S.REJECTED, S.PENDING_CANCEL, S.UNKNOWN}
-    ),
-    S.PARTIALLY_FILLED: frozenset({S.EXECUTED, S.CANCELED, S.EXPIRED, S.PENDING_CANCEL, S.UNKNOWN}),
-    S.PENDING_CANCEL: frozenset(
-        # RESTING, PARTIALLY_FILLED: the cancel call failed and the order still stands.
-        {S.RESTING, S.PARTIALLY_FILLED, S.EXECUTED, S.CANCELED, S.EXPIRED, S.UNKNOWN}
-    ),
-    # A fill can overtake the cancel's acknowledgement; the venue then calls the order executed.
-    S.CANCELED: frozenset({S.EXECUTED}),
-    S.EXPIRED: frozenset({S.EXECUTED}),
-    # Made larger by hand after we had counted it as filled: the venue shows that more of it rests.
-    S.EXECUTED: frozenset({S.PARTIALLY_FILLED}),
-    # The venue's records overrule our belief that an order never arrived.
-    S.REJECTED: frozenset({S.RESTING, S.PARTIALLY_FILLED, S.EXECUTED, S.CANCELED, S.EXPIRED}),
-}
-
-
-def worst_case_cost(intent: OrderIntent, count: Count, fees: FeeSchedule) -> Cash:
-    """Most that ``count`` of this order can cost: limit price plus taker fee, rounded up per contract.
-
-    Price plus fee rises with price, so a better fill never costs more. An order that only reduces a
-    position brings money in and reserves nothing.
-    """
-    if intent.purpose is Purpose.EXIT:
-        return 0
-    _, price = from_book(intent.side, intent.price)
-    rounding = fees.rounding * -(-count // ONE_CONTRACT)
-    return price * count + fees.trade_fee(intent.price, count, is_taker=True) + rounding if count else 0
-
-
-@dataclass(slots=True)
-class Order:
-    """One order. ``venue_filled`` is the venue's cumulative statement; ``filled`` sums our fills."""
-
-    intent: OrderIntent
-    status: OrderStatus
-    order_id: str = ""
-    filled: Count = 0
-    venue_filled: Count = 0
-    reserved: Cash = 0
-    reason: str = ""
-    external: bool = False
-    updated_ts: Nanos = 0
-    venue_ts: Nanos = 0
-    changed_ts: Nanos = 0
-    misses: int = 0
-    amend_sent: Nanos | None = None
-    amend_failed: bool = False
-    fees: FeeSchedule = field(default_factory=FeeSchedule)
-
-    @property
-    def is_live(self) -> bool:
-        """Whether the order may still trade, as far as we know."""
-        return self.status in LIVE
-
-    @property
-    def is_settled_at_rest(self) -> bool:
-        """Whether it rests at the venue and every fill the venue told of has been booked."""
-        return self.status in {S.RESTING, S.PARTIALLY_FILLED} and self.venue_filled == self.filled
-
-    @property
-    def rests(self) -> bool:
-        """Whether it is an order that stays in the book, and the venue has said that it does."""
-        may_rest = self.intent.time_in_force is TimeInForce.GOOD_TILL_CANCELED
-        return may_rest and self.status in {S.RESTING, S.PARTIALLY_FILLED} and bool(self.order_id)
-
-    @property
-    def remaining(self) -> Count:
-        """Contracts that may still trade, as far as we know."""
-        return self.intent.count - self.filled if self.is_live else 0
-
-    @property
-    def unaccounted(self) -> Count:
-        """Contracts that may have been, or may yet be, filled without our having the fills."""
-        return (self.intent.count if self.is_live else self.venue_filled) - self.filled
-
-    def changed(self, ts: Nanos) -> OrderChanged:
-        """The order's row for the store."""
-        return OrderChanged(
-            client_order_id=self.intent.client_order_id,
-            order_id=self.order_id,
-            intent=self.intent,
-            status=self.status,
-            filled=max(self.filled, self.venue_filled),
-            reserved=self.reserved,
-            reason=self.reason,
-            external=self.external,
-            ts=ts,
-        )
+from src.core.units import Cash, Count, Nanos, Price
+from src.execution.order_state import LIVE, TERMINAL, TRANSITIONS, Order, S, status_of, worst_case_cost
 
 
 class OrderRegister:
@@ -215,7 +100,7 @@ class OrderRegister:
         if order.status not in {S.PENDING_NEW, S.UNKNOWN}:
             self._reserve(order)
             return False
-        self.move(order, _status_of(order, remaining, canceled=remaining == 0), ts)
+        self.move(order, status_of(order, remaining, canceled=remaining == 0), ts)
         return True
 
     def apply_update(self, order: Order, update: OrderUpdate) -> bool:
@@ -234,7 +119,7 @@ class OrderRegister:
             order.venue_filled = max(update.filled, order.filled)
         if update.status is not VenueOrderStatus.UNKNOWN:
             canceled = update.status is VenueOrderStatus.CANCELED
-            target = _status_of(order, update.remaining, canceled=canceled)
+            target = status_of(order, update.remaining, canceled=canceled)
             if canceled and "Expiry" in update.reason and target is S.CANCELED:
                 target = S.EXPIRED
             # A listing gives no reason, so an expiry looks like a cancellation there: an end is an end.
@@ -336,14 +221,3 @@ class OrderRegister:
             self._live[order.intent.client_order_id] = order
         else:
             self._live.pop(order.intent.client_order_id, None)
-
-
-def _status_of(order: Order, remaining: Count, *, canceled: bool) -> OrderStatus:
-    """Our status for what the venue says is left of an order."""
-    if order.venue_filled >= order.intent.count:
-        return S.EXECUTED
-    if canceled:
-        return S.CANCELED
-    if remaining == 0:
-        return S.EXECUTED if order.venue_filled else S.CANCELED
-    return S.PARTIALLY_FILLED if order.venue_filled else S.RESTING

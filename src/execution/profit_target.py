@@ -12,7 +12,7 @@ from src.core.units import Count, Price
 from src.execution.exit_ladder import ExitStep, floor_price
 from src.execution.exits import ExitDecision
 from src.execution.limits import ExitPolicy
-from src.execution.orders import Order
+from src.execution.order_state import Order
 from src.execution.portfolio import Position
 from src.execution.resting_desk import PROFIT_TARGET
 

@@ -13,7 +13,8 @@ from src.core.actions import OrderStatus
 from src.core.events import AccountReport, OrderUpdate
 from src.core.units import Cash, Count, Nanos, format_cash, format_count
 from src.execution.limits import ReconcilePolicy
-from src.execution.orders import Order, OrderRegister
+from src.execution.order_state import Order
+from src.execution.orders import OrderRegister
 from src.execution.portfolio import Portfolio
 
 

@@ -19,7 +19,7 @@ from src.execution.ledger import Ledger
 from src.execution.limits import EntryPolicy, ExitPolicy, RiskLimits
 from src.execution.maker import maker_edge, pause_is_near
 from src.execution.market_state import MarketState
-from src.execution.orders import Order
+from src.execution.order_state import Order
 from src.execution.trading_state import TradingControl
 
 Output: TypeAlias = list[AmendOrder | CancelOrder | AuditRecord]

@@ -6,7 +6,7 @@ from src.core.actions import OrderStatus
 from src.core.events import Fill, VenueOrderStatus
 from src.core.units import format_cash, format_count
 from src.database.ledger import Ledger
-from src.execution.orders import LIVE
+from src.execution.order_state import LIVE
 from src.simulator.account import Account
 from src.simulator.records import VenueFill
 

@@ -12,7 +12,7 @@ from src.core.actions import OrderStatus
 from src.core.units import DOLLAR_CASH, DOLLAR_PRICE, ONE_CONTRACT, SECOND
 from src.database.ledger import Ledger
 from src.database.store import PostgresStore
-from src.execution.orders import LIVE
+from src.execution.order_state import LIVE
 from tests.e2e.plain_client import PlainClient
 
 # These never reached the exchange, or we cannot know.

@@ -25,7 +25,7 @@ from src.core.sides import BookSide
 from src.core.units import MINUTE, SECOND, Count, Nanos
 from src.execution.engine import Engine
 from src.execution.limits import EntryPolicy, ExecutionStyle, ExitPolicy, RiskLimits
-from src.execution.orders import LIVE
+from src.execution.order_state import LIVE
 from src.execution.risk import Approved
 
 LOOSE = RiskLimits(min_edge=0.02, consecutive_losses=50, cooldown_after_loss=0)

@@ -10,7 +10,7 @@ from src.core.signal import OrderIntent
 from src.execution.engine import Engine
 from src.execution.ledger import Ledger
 from src.execution.limits import ReconcilePolicy, RiskLimits
-from src.execution.orders import LIVE
+from src.execution.order_state import LIVE
 from tests.simulation.crash_store import Committed
 from tests.simulation.process import Process
 from tests.simulation.sim_venue import SimVenue

@@ -25,7 +25,8 @@ from src.execution.exposure import exposure_of as real_exposure_of
 from src.execution.ledger import Ledger
 from src.execution.limits import RiskLimits
 from src.execution.market_state import MarketState
-from src.execution.orders import LIVE, OrderRegister
+from src.execution.order_state import LIVE
+from src.execution.orders import OrderRegister
 from src.execution.portfolio import Portfolio
 from src.execution.risk import approve
 from src.execution.risk_context import Cap, RiskContext

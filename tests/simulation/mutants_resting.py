@@ -11,7 +11,7 @@ from src.execution.exit_desk import ExitDesk
 from src.execution.exit_ladder import ExitStep
 from src.execution.ledger import Ledger
 from src.execution.liveness import ExitLiveness
-from src.execution.orders import Order
+from src.execution.order_state import Order
 from src.execution.resting_desk import PROFIT_TARGET, RestingDesk
 
 Patch = tuple[Any, str, Any]

@@ -36,7 +36,7 @@ from src.core.signal import OrderIntent, Purpose
 from src.core.units import Cash, Count, Price
 from src.database.held import HeldIntent
 from src.execution.engine import Action
-from src.execution.orders import worst_case_cost
+from src.execution.order_state import worst_case_cost
 from src.execution.risk import Approved
 from tests.simulation.crash_store import Committed
 from tests.simulation.faulty_feed import Wire

@@ -12,7 +12,7 @@ from src.core.sides import BookSide, Outcome
 from src.core.signal import OrderIntent, Purpose, TimeInForce
 from src.core.units import SECOND, Nanos
 from src.execution.engine import Action, Engine
-from src.execution.orders import Order
+from src.execution.order_state import Order
 from src.execution.risk import Approved
 from tests.simulation.sim_venue import SimVenue
 from tests.simulation.stage import Stage
