@@ -361,7 +361,7 @@ class Engine:
         order = self.ledger.orders.get(client_order_id, order_id)
         if order is None or order.external or order.is_live or order.intent.purpose is Purpose.EXIT:
             return []
-        return [*self.entry_desk.ended(order)]
+        return [*self.entry_desk.patience.ended(order, self._now)]
 
     def _judge_exits(self, ticker: str) -> list[Action]:
         """The market has paid: what would holding have brought where we left early?"""

@@ -11,17 +11,15 @@ from src.core.actions import (
     AuditRecord,
     CancelOrder,
     GateResult,
-    OrderStatus,
     Refused,
     RequestReport,
     RequestSnapshot,
-    Severity,
     SignalRecorded,
     StoredState,
 )
 from src.core.sides import to_book
 from src.core.signal import OrderIntent, Purpose, Signal, TimeInForce, make_client_order_id
-from src.core.units import MINUTE, SECOND, Cash, Nanos
+from src.core.units import Cash, Nanos
 from src.execution import maker, risk
 from src.execution.event_sizing import event_targets
 from src.execution.exit_desk import ExitDesk
@@ -29,32 +27,19 @@ from src.execution.exposure import exposure_of, place_of
 from src.execution.ledger import Ledger
 from src.execution.limits import EntryPolicy, ExecutionStyle, RiskLimits
 from src.execution.market_state import MarketState
-from src.execution.order_state import Order, worst_case_cost
+from src.execution.order_state import worst_case_cost
 from src.execution.resting_desk import PROFIT_TARGET, expiry
 from src.execution.risk import Approved, approve
 from src.execution.risk_context import RiskContext
 from src.execution.rules_watch import RulesWatch
 from src.execution.sizing import SizedOrder
 from src.execution.trading_state import TradingControl
+from src.execution.venue_patience import VenuePatience
 
 Output: TypeAlias = list[
     Approved | AmendOrder | CancelOrder | RequestReport | RequestSnapshot | Alert | AuditRecord
 ]
 _MAX_REMEMBERED_REFUSALS = 10_000
-# After the venue refused an order its market is left alone, each time for twice as long.
-_FIRST_BACK_OFF: Nanos = 30 * SECOND
-_LONGEST_BACK_OFF: Nanos = 30 * MINUTE
-# Refusals of our own say nothing about the market.
-_OWN_REFUSALS = ("withdrawn", "not_stored", "never arrived")
-# Kalshi's ``last_update_reason`` of orders that it acknowledged and then would not have.
-_VENUE_REFUSALS = frozenset({"PostOnlyCrossCancel", "SelfTradeCancel", "MarginCancel"})
-
-
-def refused_by_venue(order: Order) -> bool:
-    """Whether the venue would not have the order: at once, or by an end that nobody asked for."""
-    if order.status is OrderStatus.REJECTED:
-        return not order.reason.startswith(_OWN_REFUSALS) and bool(order.reason)
-    return order.status is OrderStatus.CANCELED and order.reason in _VENUE_REFUSALS
 
 
 class EntryHost(Protocol):
@@ -105,9 +90,7 @@ class EntryDesk:
         self._entries = entries
         self._used_signals: set[str] = set()
         self._last_refusal: dict[str, str] = {}
-        # Refusals in a row by market, and until when it is left alone.
-        self._refused: dict[str, tuple[int, Nanos]] = {}
-        self._judged: set[str] = set()
+        self.patience = VenuePatience()
 
     def restore(self, stored: StoredState) -> None:
         """The same cause cannot trade twice, not even after a restart."""
@@ -175,27 +158,6 @@ class EntryDesk:
         recorded = SignalRecorded(signal, "approved", sized.edge, self._host.now)
         return [recorded, self._ledger.open_order(approve(intent, reserved), self._host.now)]
 
-    def ended(self, order: Order) -> Output:
-        """An entry has ended. One that the venue refused, also after its acknowledgement, means patience.
-
-        A person is told once for refusals in a row; a fill ends the row.
-        """
-        intent = order.intent
-        if order.filled:
-            self._refused.pop(intent.ticker, None)
-            return []
-        if not refused_by_venue(order) or intent.client_order_id in self._judged:
-            return []
-        self._judged.add(intent.client_order_id)
-        now = self._host.now
-        times = self._refused.get(intent.ticker, (0, 0))[0] + 1
-        pause = min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF << min(times - 1, 10))
-        self._refused[intent.ticker] = (times, now + pause)
-        if times > 1:
-            return []
-        text = f"{intent.ticker}: the exchange refused an entry ({order.reason}); waiting before the next"
-        return [Alert(Severity.WARNING, f"refused:{intent.ticker}", text, now)]
-
     def _works(self, ticker: str) -> bool:
         """Whether an order of ours is under way here; an offer at the profit target is in nobody's way."""
         return any(
@@ -215,7 +177,7 @@ class EntryDesk:
         market = self._markets.market(signal.ticker)
         shard = self._markets.shard_of(signal.ticker)
         working = {order.intent.ticker for order in orders.live()}
-        refused_times, refused_until = self._refused.get(signal.ticker, (0, 0))
+        refused_times, refused_until = self.patience.refusals(signal.ticker)
         return RiskContext(
             now=now,
             signal=signal,
