@@ -8,7 +8,7 @@ venue, so a resting one is cut down as soon as the position is smaller than it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from src.core.actions import (
     Alert,
@@ -23,46 +23,28 @@ from src.core.actions import (
 )
 from src.core.book import OrderBook
 from src.core.events import DailyMaximum, ObservationUpdate
-from src.core.market import Market
 from src.core.sides import Outcome
 from src.core.signal import Purpose
-from src.core.units import Count, Nanos, Price
-from src.execution.exit_attempts import ExitAttempts
-from src.execution.exit_ladder import ExitStep, floor_price, next_step
-from src.execution.exit_order import exit_intent, exit_signal_id
+from src.core.units import Count, Price
+from src.execution.exit_ladder import floor_price, next_step
+from src.execution.exit_order import exit_signal_id
+from src.execution.exit_sender import ExitHost, ExitSender
 from src.execution.exits import ExitDecision, ExitMonitor, bids_of_others
 from src.execution.ledger import Ledger
-from src.execution.limits import ExecutionStyle, ExitPolicy, RiskLimits
+from src.execution.limits import ExitPolicy, RiskLimits
 from src.execution.liveness import ExitLiveness
-from src.execution.maker import pause_is_near
 from src.execution.market_state import MarketState
 from src.execution.order_state import Order
 from src.execution.portfolio import Position
-from src.execution.profit_target import TargetPrices, fits_target, target_prices, target_step
-from src.execution.resting_desk import PROFIT_TARGET, RestingDesk, expiry
-from src.execution.risk import Approved, approve
+from src.execution.resting_desk import RestingDesk
+from src.execution.risk import Approved
+from src.execution.target_desk import TargetDesk
 from src.execution.trading_state import TradingControl
 
 Output: TypeAlias = list[Approved | CancelOrder | AmendOrder | Alert | AuditRecord]
 _FLATTEN = "flatten"
 # The loop may fail this often in a row before nothing new is bought any more.
 _FAILURES_BEFORE_REDUCING = 3
-
-
-class ExitHost(Protocol):
-    """What the exit desk needs from the engine it belongs to."""
-
-    stopping: bool
-
-    @property
-    def now(self) -> Nanos:
-        """Time of the event being handled."""
-
-    def fair_yes(self, strategy_name: str, ticker: str) -> float | None:
-        """A strategy's current probability of YES."""
-
-    def cancel(self, client_order_id: str, reason: str) -> list[CancelOrder | AuditRecord]:
-        """Cancel one live order of ours."""
 
 
 class ExitDesk:
@@ -82,11 +64,10 @@ class ExitDesk:
         self._markets = markets
         self._ledger = ledger
         self._control = control
-        self._policies = policies
         self._resting = resting
-        self._limits = limits
         self._monitor = ExitMonitor(limits)
-        self._attempts = ExitAttempts(ledger.orders)
+        self._sender = ExitSender(host, markets, ledger, control, limits, policies)
+        self._target = TargetDesk(host, markets, ledger, self._sender)
         self._failures = 0
         self._unsellable: set[str] = set()
         self.liveness = ExitLiveness(limits.max_time_to_exit)
@@ -101,7 +82,7 @@ class ExitDesk:
             intent = row.intent
             if intent.purpose is not Purpose.EXIT:
                 continue
-            self._attempts.restore(intent)
+            self._sender.attempts.restore(intent)
             if intent.strategy.endswith(":stop_loss"):
                 left = Outcome.NO if intent.side.sign > 0 else Outcome.YES
                 self.stopped_out.add((intent.event_ticker, left))
@@ -172,11 +153,11 @@ class ExitDesk:
         now, ticker = self._host.now, position.ticker
         market, book = self._markets.market(ticker), self._markets.book(ticker)
         bids = None if book is None else bids_of_others(book, position.outcome, self._ledger.orders)
-        out: Output = [*self.liveness.look(position, market, bids, self._trades(), now)]
+        out: Output = [*self.liveness.look(position, market, bids, self._sender.trades(), now)]
         decision = self._decide(position, book, bids or [])
         if decision is not None:
             return out + self._leave(position, decision, bids or [])
-        return out + self._offer_at_target(position, market, book)
+        return out + self._target.offer(position, market, book)
 
     def _decide(
         self, position: Position, book: OrderBook | None, bids: list[tuple[Price, Count]]
@@ -184,7 +165,9 @@ class ExitDesk:
         if self.flattening:
             return ExitDecision(_FLATTEN, {})
         fees, fair = self._markets.fees(position.ticker), self._fair(position)
-        return self._monitor.decide(position, book, bids, fees, self._policy(position), fair, self._host.now)
+        return self._monitor.decide(
+            position, book, bids, fees, self._sender.policy(position), fair, self._host.now
+        )
 
     # --- leaving -------------------------------------------------------------------------------
 
@@ -194,16 +177,16 @@ class ExitDesk:
         working = self._ledger.own_orders(ticker)
         if working:
             return self._clear_the_way(working, decision)  # its outcome decides what is left to leave
-        if market is None or book is None or not market.is_open(now) or not self._trades():
+        if market is None or book is None or not market.is_open(now) or not self._sender.trades():
             return []
-        attempt = self._attempts.next(exit_signal_id(position, decision.reason), now)
+        attempt = self._sender.attempts.next(exit_signal_id(position, decision.reason), now)
         if attempt is None:
             return []
         if position.strategy == "external":
             bids = bids_of_others(book, position.outcome, self._ledger.orders)
-        policy, fees = self._policy(position), self._markets.fees(ticker)
+        policy, fees = self._sender.policy(position), self._markets.fees(ticker)
         floor = floor_price(decision, position, policy, book.grid, fees, self._own_fair(position))
-        may_rest, step = self._may_rest(market), None
+        may_rest, step = self._sender.may_rest(market), None
         if floor is not None:
             step = next_step(position, decision, policy, book, bids, floor, attempt.misses, may_rest=may_rest)
         if step is None:
@@ -211,7 +194,7 @@ class ExitDesk:
         if decision.reason == "stop_loss":
             self.stopped_out.add((position.event_ticker, position.outcome))
         out = self._told(position, decision, attempt.number, attempt.misses)
-        return [*out, self._send(position, decision.reason, attempt.number, step, book, market)]
+        return [*out, self._sender.send(position, decision.reason, attempt.number, step, book, market)]
 
     def _finds_nobody(self, position: Position, decision: ExitDecision) -> Output:
         """Nobody bids what this exit would sell for, and no offer may wait: a person hears of it once."""
@@ -248,42 +231,7 @@ class ExitDesk:
                 out += self._host.cancel(order.intent.client_order_id, f"in the way of {decision.reason}")
         return out
 
-    # --- the profit target ---------------------------------------------------------------------
-
-    def _offer_at_target(self, position: Position, market: Market | None, book: OrderBook | None) -> Output:
-        """Rest an offer where the profit target is reached, for as much as is held."""
-        policy = self._policy(position)
-        if policy.profit_target is None or policy.style is not ExecutionStyle.MAKER:
-            return []
-        if market is None or book is None or not market.is_open(self._host.now) or not book.is_two_sided:
-            return []
-        prices = target_prices(position, policy, book, self._markets.fees(position.ticker))
-        working = self._ledger.own_orders(position.ticker)
-        if working:
-            return self._keep_target(position, working, prices)
-        if prices is None:
-            return []
-        attempt = self._attempts.next(exit_signal_id(position, PROFIT_TARGET), self._host.now)
-        if attempt is None:
-            return []
-        bids = bids_of_others(book, position.outcome, self._ledger.orders)
-        step = target_step(position, prices, bids)
-        if not self._trades() or (step.rests and not self._may_rest(market)):
-            return []
-        return [self._send(position, PROFIT_TARGET, attempt.number, step, book, market)]
-
-    def _keep_target(self, position: Position, working: list[Order], prices: TargetPrices | None) -> Output:
-        """An offer that no longer fits what is held, or what it cost, makes room for another."""
-        for order in working:
-            is_offer = order.rests and order.intent.strategy.endswith(f":{PROFIT_TARGET}")
-            if is_offer and not fits_target(order, position, prices):
-                return [*self._host.cancel(order.intent.client_order_id, "the target has moved")]
-        return []
-
     # --- helpers -------------------------------------------------------------------------------
-
-    def _policy(self, position: Position) -> ExitPolicy:
-        return self._policies.get(position.strategy, ExitPolicy())
 
     def _fair(self, position: Position) -> float | None:
         return self._host.fair_yes(position.strategy, position.ticker)
@@ -291,16 +239,6 @@ class ExitDesk:
     def _own_fair(self, position: Position) -> float | None:
         fair = self._fair(position)
         return fair if fair is None or position.outcome is Outcome.YES else 1.0 - fair
-
-    def _trades(self) -> bool:
-        return self._markets.exchange_active and self._markets.trading_active
-
-    def _may_rest(self, market: Market) -> bool:
-        """Whether an offer may wait in the book: not while halted, nor shortly before trading ends."""
-        now = self._host.now
-        open_long_enough = market.close_time - now >= self._limits.min_time_to_close
-        halted = self._control.state is TradingState.HALTED
-        return open_long_enough and not halted and not pause_is_near(now) and self._trades()
 
     def _count_failure(self, failed: str) -> Output:
         if not failed:
@@ -315,20 +253,3 @@ class ExitDesk:
         if self._failures >= _FAILURES_BEFORE_REDUCING and self._control.state is TradingState.ACTIVE:
             out += self._control.set_state(TradingState.REDUCING, "exit_desk", f"exits fail: {failed}", now)
         return out
-
-    def _send(
-        self,
-        position: Position,
-        reason: str,
-        attempt: int,
-        step: ExitStep,
-        book: OrderBook,
-        market: Market,
-    ) -> Approved:
-        """The order of a step, recorded before it leaves."""
-        now = self._host.now
-        deadline = None if reason == PROFIT_TARGET else now + self._policy(position).ladder.reprice_after
-        expires = expiry(now, deadline, self._limits.longest_expiry) if step.rests else None
-        intent = exit_intent(position, reason, attempt, step, book, market, now, expires)
-        self._attempts.sent(intent.signal_id, attempt, now)
-        return self._ledger.open_order(approve(intent, 0), now)

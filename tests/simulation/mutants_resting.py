@@ -9,6 +9,7 @@ from typing import Any
 from src.core.signal import TimeInForce
 from src.execution.exit_desk import ExitDesk
 from src.execution.exit_ladder import ExitStep
+from src.execution.exit_sender import ExitSender
 from src.execution.ledger import Ledger
 from src.execution.liveness import ExitLiveness
 from src.execution.order_state import Order
@@ -28,16 +29,16 @@ def _time_to_live_ignored() -> list[Patch]:
 
 
 def _exit_twice_the_position() -> list[Patch]:
-    original = ExitDesk._send
+    original = ExitSender.send
 
-    def send(self: ExitDesk, *args: Any) -> Any:
+    def send(self: ExitSender, *args: Any) -> Any:
         doubled = [
             replace(arg, count=2 * arg.count) if isinstance(arg, ExitStep) and arg.rests else arg
             for arg in args
         ]
         return original(self, *doubled)
 
-    return [(ExitDesk, "_send", send)]
+    return [(ExitSender, "send", send)]
 
 
 def _amended_to_the_remainder() -> list[Patch]:
@@ -63,15 +64,15 @@ def _never_cut_down() -> list[Patch]:
 
 
 def _resting_exit_may_take() -> list[Patch]:
-    original = ExitDesk._send
+    original = ExitSender.send
 
-    def send(self: ExitDesk, *args: Any) -> Any:
+    def send(self: ExitSender, *args: Any) -> Any:
         approved = original(self, *args)
         if approved.intent.time_in_force is TimeInForce.GOOD_TILL_CANCELED:
             object.__setattr__(approved.intent, "post_only", False)
         return approved
 
-    return [(ExitDesk, "_send", send)]
+    return [(ExitSender, "send", send)]
 
 
 def _halted_entries_go_on_resting() -> list[Patch]:
