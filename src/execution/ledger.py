@@ -9,7 +9,6 @@ from src.core.actions import (
     AuditRecord,
     ControlValue,
     FillApplied,
-    LedgerOpened,
     Noted,
     OrderStatus,
     Reconciled,
@@ -32,8 +31,11 @@ from src.core.events import (
 from src.core.units import CENT_PRICE, SECOND, Cash, Count, Nanos, format_cash, format_count
 from src.execution import fee_check, reconcile
 from src.execution.counterfactual import Counterfactuals
+from src.execution.doubts import Doubts
+from src.execution.ledger_restore import rebuild
 from src.execution.limits import ReconcilePolicy
 from src.execution.market_state import MarketState
+from src.execution.opening import Opening
 from src.execution.order_state import Order
 from src.execution.orders import OrderRegister
 from src.execution.portfolio import Portfolio
@@ -43,6 +45,7 @@ from src.execution.shards import ShardCash
 Output: TypeAlias = list[AuditRecord | Alert | RequestReport]
 CENT_CASH: Cash = CENT_PRICE * 100
 _READ_UNTIL = "records_read_until"
+_EXTERNAL_CASH = "external_cash"
 
 
 class Ledger:
@@ -53,18 +56,13 @@ class Ledger:
         self._policy = policy
         self.orders = OrderRegister()
         self.portfolio = Portfolio()
+        self.opening = Opening(markets, self.portfolio, policy)
+        self._doubts = Doubts(policy)
         self.shards = ShardCash()
         self.counterfactuals = Counterfactuals()
-        self.opening_ts: Nanos | None = None
         self.report_ts: Nanos | None = None
-        self._first_look: AccountReport | None = None
         self._read_until: Nanos | None = None
         self.closed: list[tuple[str, Cash]] = []
-        self._last_fill_ts: Nanos = 0
-        self._fill_ts: dict[str, Nanos] = {}
-        # What differed, and the start of the report that first said so.
-        self._position_doubts: dict[str, Nanos] = {}
-        self._cash_doubt: tuple[Cash, Nanos] | None = None
         self.external_cash: Cash = 0
         self._opened_with: set[tuple[str, str]] = set()
         # Contracts booked for orders that are not known (yet), by the venue's order id.
@@ -74,41 +72,12 @@ class Ledger:
 
     def restore(self, stored: StoredState, now: Nanos) -> None:
         """Rebuild orders, positions and cash from the store."""
-        if stored.opening_cash is not None:
-            self.portfolio.open_ledger(stored.opening_cash)
-            self.opening_ts = stored.opening_ts
-        for key, value in sorted(stored.values.items()):
-            if key.startswith("opening_position:"):
-                event, count, cost = value.split("|")
-                self.portfolio.adopt_position(
-                    key.removeprefix("opening_position:"), event, int(count), int(cost), self.opening_ts or 0
-                )
-        client_of = {row.order_id: row.intent.client_order_id for row in stored.orders if row.order_id}
-        filled: dict[str, int] = {}
-        for fill in stored.fills:
-            # Listed fills carry the venue's order id only.
-            client_id = client_of.get(fill.order_id, fill.client_order_id)
-            filled[client_id] = filled.get(client_id, 0) + fill.count
-        for row in stored.orders:
-            fees = self._markets.fees(row.intent.ticker)
-            self.orders.restore(row, filled.get(row.intent.client_order_id, 0), fees, now)
+        self.opening.restore(stored)
+        self._ownerless = rebuild(stored, self.orders, self.portfolio, self._markets, now)
         read = stored.values.get(_READ_UNTIL)
-        self._read_until = int(read) if read is not None else self.opening_ts
-        timeline: list[tuple[Nanos, int, Fill | Settlement]] = [
-            (fill.ts_event, 0, fill) for fill in stored.fills
-        ]
-        timeline += [(paid.settled_ts, 1, paid) for paid in stored.settlements]
-        for _, _, item in sorted(timeline, key=lambda entry: entry[:2]):
-            if isinstance(item, Fill):
-                order = self.orders.get(item.client_order_id, item.order_id)
-                strategy = order.intent.strategy if order else "external"
-                if order is None:
-                    self._ownerless[item.order_id] = self._ownerless.get(item.order_id, 0) + item.count
-                self.portfolio.apply_fill(item, self._markets.event_of(item.ticker), strategy)
-            else:
-                self.portfolio.settle(item)
+        self._read_until = int(read) if read is not None else self.opening.ts
         self.counterfactuals.restore(stored)
-        self.external_cash = int(stored.values.get("external_cash", "0"))
+        self.external_cash = int(stored.values.get(_EXTERNAL_CASH, "0"))
         self.portfolio.adjust_cash(self.external_cash)
 
     # --- single events -------------------------------------------------------------------------
@@ -186,7 +155,7 @@ class Ledger:
         if self.portfolio.has_fill(fill.trade_id, fill.order_id):
             return []
         order = self.orders.get(fill.client_order_id, fill.order_id)
-        if self.opening_ts is None or fill.ts_event < self.opening_ts:
+        if self.opening.ts is None or fill.ts_event < self.opening.ts:
             return self._before_opening(order, fill)
         if order is None and self._may_be_ours(fill):
             return [self.request("fill before acknowledgement", fill.ts_recv)]
@@ -199,7 +168,7 @@ class Ledger:
         before = self.portfolio.cash
         position, realized = self.portfolio.apply_fill(fill, self._markets.event_of(fill.ticker), strategy)
         self.shards.moved(self._markets.shard_of(fill.ticker), self.portfolio.cash - before)
-        self._fill_ts[fill.ticker] = self._last_fill_ts = fill.ts_recv
+        self._doubts.filled(fill)
         if position.closed_pnl is not None:
             self.closed.append((fill.ticker, position.closed_pnl))
         trace = order.intent.trace_id if order else f"external:{fill.order_id}"
@@ -222,7 +191,7 @@ class Ledger:
         A crash can lose the first opening but not the orders that were sent after it.
         """
         key = (fill.trade_id, fill.order_id)
-        if order is None or self.opening_ts is None or key in self._opened_with:
+        if order is None or self.opening.ts is None or key in self._opened_with:
             return []
         self._opened_with.add(key)
         self.orders.apply_fill(order, fill)
@@ -239,9 +208,10 @@ class Ledger:
 
         Returns (records, mismatches seen twice, whether questions remain open).
         """
-        if self.opening_ts is None and (why := self._opening_waits(report)):
+        is_open = self.opening.ts is not None
+        if not is_open and (why := self.opening.waits(report, self.orders.live())):
             return [Noted("opening_waits", {"reason": why}, report.ts_recv)], [], True
-        out: Output = self._open_ledger(report) if self.opening_ts is None else []
+        out: Output = [] if is_open else [*self.opening.begin(report)]
         adopted = [update.order_id for update in reconcile.find_foreign(report, self.orders)]
         for update in report.orders:
             out += self.updated(update)
@@ -267,74 +237,21 @@ class Ledger:
         return [record for record in out if not isinstance(record, RequestReport)], confirmed, open_questions
 
     def _compare(self, report: AccountReport, out: Output) -> list[str]:
-        # An order that rests for hours must not blind the comparison: a fill of it is seen in two looks.
-        moving = {order.intent.ticker for order in self.orders.live() if not order.is_settled_at_rest}
-        # Reports begin one after the other: what is old for this one need not be looked at for the next.
-        since = report.started_ts - self._policy.grace
-        self._fill_ts = {ticker: ts for ticker, ts in self._fill_ts.items() if ts > since}
-        moving |= self._fill_ts.keys()
-        lines = reconcile.compare_positions(report, self.portfolio, frozenset(moving))
-        if not (moving or lines) or not self.shards.is_known:
+        """Positions that differ in two reports; cash that does is booked as external."""
+        lines, is_quiet = self._doubts.positions(report, self.portfolio, self.orders.live())
+        if is_quiet or not self.shards.is_known:
             self.shards.report(report.shards)
-        # Two reports within the venue's read lag are one look, not two.
-        now, grace = report.started_ts, self._policy.grace
-        self._position_doubts = {line: self._position_doubts.get(line, now) for line in lines}
-        confirmed = [line for line, first in self._position_doubts.items() if now - first > grace]
-        if moving or lines:
-            self._cash_doubt = None
-            return confirmed
-        difference = reconcile.compare_cash(report, self.portfolio.cash)
-        known = self._cash_doubt
-        first = known[1] if known is not None and known[0] == difference else now
-        if difference and now - first > grace:
+        if difference := self._doubts.cash(report, self.portfolio.cash, is_quiet=is_quiet):
             # Deposits, withdrawals and interest are the owner's business: book them, say so.
             self.portfolio.adjust_cash(difference)
             self.external_cash += difference
-            line = reconcile.describe_cash(difference)
-            out.append(ControlValue("external_cash", str(self.external_cash), report.ts_recv))
-            out.append(
-                Alert(Severity.WARNING, "external_cash", f"booked as external, {line}", report.ts_recv)
-            )
-            difference = 0
-        self._cash_doubt = (difference, first) if difference else None
-        return confirmed
-
-    def _opening_waits(self, report: AccountReport) -> str:
-        """Why the ledger cannot be opened by this report; empty when it can.
-
-        Positions and cash are read one after the other, after the fills. What traded meanwhile would be in
-        them and, when its fill is listed later, be booked again. So a second report has to say the same, one
-        whose every read is later than the first's last.
-        """
-        first, self._first_look = self._first_look, report
-        if reconcile.is_moving(report, self.orders.live(), self._policy):
-            return "the account is trading"
-        if report.at_once:
-            return ""
-        if first is None or not reconcile.is_one_account(first, report, self._policy):
-            return "a second report has to say the same"
-        if report.as_of < first.ts_recv + self._policy.retry_after:
-            self._first_look = first
-            return "the second report is of the time of the first"
-        return ""
-
-    def _open_ledger(self, report: AccountReport) -> Output:
-        self.opening_ts = report.as_of
-        self.portfolio.open_ledger(report.balance)
-        out: Output = [LedgerOpened(report.balance, report.as_of)]
-        for held in report.positions:
-            if held.count:
-                event = self._markets.event_of(held.ticker)
-                position = self.portfolio.adopt_position(
-                    held.ticker, event, held.count, held.exposure, report.ts_recv
-                )
-                value = f"{event}|{held.count}|{held.exposure}"
-                out.append(ControlValue(f"opening_position:{held.ticker}", value, report.ts_recv))
-                out.append(position.changed(report.ts_recv))
-        return out
+            text = f"booked as external, {reconcile.describe_cash(difference)}"
+            out.append(ControlValue(_EXTERNAL_CASH, str(self.external_cash), report.ts_recv))
+            out.append(Alert(Severity.WARNING, "external_cash", text, report.ts_recv))
+        return lines
 
     def _settled(self, settlement: Settlement) -> Output:
-        opened = self.opening_ts if self.opening_ts is not None else settlement.settled_ts
+        opened = self.opening.ts if self.opening.ts is not None else settlement.settled_ts
         held = self.portfolio.get(settlement.ticker)
         if held is None or settlement.settled_ts < opened or self.portfolio.has_settlement(settlement):
             return []

@@ -168,7 +168,7 @@ def test_the_ledger_waits_with_its_opening_while_the_account_trades() -> None:
     held = VenuePosition(b.TICKER, 100, 500_000, 0, 0)
     fill = _foreign_fill("hand", b.NOW)
     engine.handle(b.report(fills=[fill], positions=[held], ts=b.NOW))
-    assert engine.ledger.opening_ts is None
+    assert engine.ledger.opening.ts is None
     engine.handle(b.report(fills=[fill], positions=[held], ts=b.NOW + 20 * SECOND))
     assert engine.position(b.TICKER) == 100
 
@@ -183,15 +183,15 @@ def test_a_trade_between_the_reads_of_the_first_report_is_not_booked_twice() -> 
     engine.start(StoredState(), b.NOW)
     held = VenuePosition(b.TICKER, 100, 500_000, 0, 0)
     engine.handle(_read_slowly(b.report(positions=[held], balance=CASH - 500_000), 5))
-    assert engine.ledger.opening_ts is None
+    assert engine.ledger.opening.ts is None
     for later in (10, 30):
         fill = _foreign_fill("hand", b.NOW + 3 * SECOND)
         report = b.report(fills=[fill], positions=[held], balance=CASH - 500_000, ts=b.NOW + later * SECOND)
         engine.handle(_read_slowly(report, 5))
-        assert engine.ledger.opening_ts is None
+        assert engine.ledger.opening.ts is None
     quiet = b.report(fills=[], positions=[held], balance=CASH - 500_000, ts=b.NOW + 40 * SECOND)
     engine.handle(_read_slowly(quiet, 5))
-    assert engine.ledger.opening_ts == b.NOW + 40 * SECOND
+    assert engine.ledger.opening.ts == b.NOW + 40 * SECOND
     assert (engine.position(b.TICKER), engine.ledger.portfolio.cash) == (100, CASH - 500_000)
     assert engine.control.state is TradingState.ACTIVE
 
@@ -204,9 +204,9 @@ def test_two_reports_of_the_same_time_are_one_look_at_the_opening() -> None:
     second = _read_slowly(b.report(ts=b.NOW + 8 * SECOND), 1)
     for early in (first, replace(second, as_of=b.NOW + 6 * SECOND)):
         engine.handle(early)
-        assert engine.ledger.opening_ts is None
+        assert engine.ledger.opening.ts is None
     engine.handle(second)
-    assert engine.ledger.opening_ts == b.NOW + 8 * SECOND
+    assert engine.ledger.opening.ts == b.NOW + 8 * SECOND
 
 
 def test_a_deposit_between_the_reads_of_the_first_report_is_in_the_opening() -> None:
@@ -215,7 +215,7 @@ def test_a_deposit_between_the_reads_of_the_first_report_is_in_the_opening() -> 
     engine.start(StoredState(), b.NOW)
     engine.handle(_read_slowly(b.report(), 5))
     for later in (10, 20):
-        assert engine.ledger.opening_ts is None
+        assert engine.ledger.opening.ts is None
         engine.handle(_read_slowly(b.report(balance=2 * CASH, ts=b.NOW + later * SECOND), 5))
     assert (engine.ledger.portfolio.cash, engine.ledger.external_cash) == (2 * CASH, 0)
 

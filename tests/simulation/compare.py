@@ -37,7 +37,7 @@ def differences(process: Process, venue: SimVenue) -> list[str]:
 
 def ledger_lines(ledger: Ledger, venue: SimVenue) -> list[str]:
     """Orders, fills, positions and cash."""
-    account, opened = venue.account, ledger.opening_ts
+    account, opened = venue.account, ledger.opening.ts
     if opened is None:
         return ["the ledger was never opened"]
     lines = []
