@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from src.runtime.drill_bench import Bench, DrillFailed
 from src.simulator.faults import When
 
@@ -10,10 +12,8 @@ _BOOKS = "orderbook_delta"
 
 async def lost_frames(bench: Bench) -> str:
     """One book frame in ten never comes."""
-    await bench.start()
-    bench.fault("ws.drop", When(channel=_BOOKS, probability=0.1))
-    await _doubt(bench)
-    return await _repaired(bench, "gap seen, books asked for again")
+    what = "gap seen, books asked for again"
+    return await _doubted(bench, what, "ws.drop", When(channel=_BOOKS, probability=0.1))
 
 
 async def doubled_frames(bench: Bench) -> str:
@@ -26,26 +26,20 @@ async def doubled_frames(bench: Bench) -> str:
 
 async def reordered_frames(bench: Bench) -> str:
     """Book frames overtake each other."""
-    await bench.start()
-    bench.fault("ws.reorder", When(channel=_BOOKS, probability=0.1))
-    await _doubt(bench)
-    return await _repaired(bench, "order of numbers broken, books asked for again")
+    what = "order of numbers broken, books asked for again"
+    return await _doubted(bench, what, "ws.reorder", When(channel=_BOOKS, probability=0.1))
 
 
 async def sequence_reset(bench: Bench) -> str:
     """The sequence starts again at 1."""
-    await bench.start()
-    bench.fault("ws.seq_reset", When(channel=_BOOKS, nth=5))
-    await _doubt(bench)
-    return await _repaired(bench, "taken as a reset, not as old news")
+    what = "taken as a reset, not as old news"
+    return await _doubted(bench, what, "ws.seq_reset", When(channel=_BOOKS, nth=5))
 
 
 async def sequence_gap(bench: Bench) -> str:
     """A subscription skips numbers."""
-    await bench.start()
-    bench.fault("ws.gap", When(channel=_BOOKS, nth=5), by=3)
-    await _doubt(bench)
-    return await _repaired(bench, "all of the subscription's books were doubted")
+    what = "all of the subscription's books were doubted"
+    return await _doubted(bench, what, "ws.gap", When(channel=_BOOKS, nth=5), by=3)
 
 
 async def merged_acknowledgements(bench: Bench) -> str:
@@ -58,20 +52,12 @@ async def merged_acknowledgements(bench: Bench) -> str:
 
 async def silent_connection(bench: Bench) -> str:
     """The connection lives and says nothing."""
-    await bench.start()
-    bench.fault("ws.silent")
-    gate = await bench.refused("no_valid_book", "feed_lag")
-    bench.plan.clear()
-    return await _repaired(bench, f"refused by {gate}, reconnected")
+    return await _refused(bench, "reconnected", "ws.silent")
 
 
 async def late_frames(bench: Bench) -> str:
     """Frames come two seconds late."""
-    await bench.start()
-    bench.fault("ws.delay", When(channel=_BOOKS), seconds=2.0)
-    gate = await bench.refused("feed_lag", "no_valid_book")
-    bench.plan.clear()
-    return await _repaired(bench, f"refused by {gate}")
+    return await _refused(bench, "books doubted", "ws.delay", When(channel=_BOOKS), seconds=2.0)
 
 
 async def closed_connection(bench: Bench) -> str:
@@ -85,27 +71,35 @@ async def closed_connection(bench: Bench) -> str:
 
 async def ended_subscription(bench: Bench) -> str:
     """The exchange ends a subscription with an error."""
-    await bench.start()
-    bench.fault("ws.error", When(channel=_BOOKS, nth=5), code=25)
-    await _doubt(bench)
-    return await _repaired(bench, "subscribed again")
+    what = "subscribed again"
+    return await _doubted(bench, what, "ws.error", When(channel=_BOOKS, nth=5), code=25)
 
 
 async def missing_price(bench: Bench) -> str:
     """A field disappears from book frames."""
-    await bench.start()
-    bench.fault("deprecate_field", When(channel=_BOOKS), field="price_dollars")
-    gate = await bench.refused("no_valid_book", "feed_lag")
+    what = "no price was made up"
+    told = await _refused(bench, what, "deprecate_field", When(channel=_BOOKS), field="price_dollars")
     if not bench.watch.bad:
         raise DrillFailed("frames without a price were not counted")
-    bench.plan.clear()
-    return await _repaired(bench, f"counted, refused by {gate}, no price was made up")
+    return f"counted, {told}"
 
 
-async def _doubt(bench: Bench) -> None:
-    """Until some book was doubted: an alarm that never sounds proves nothing."""
+async def _doubted(bench: Bench, what: str, kind: str, when: When, **settings: Any) -> str:
+    """A fault that some book is doubted for: an alarm that never sounds proves nothing."""
+    await bench.start()
+    bench.fault(kind, when, **settings)
     before = bench.watch.doubts
     await bench.until(lambda: bench.watch.doubts > before, "a book that is doubted")
+    return await _repaired(bench, what)
+
+
+async def _refused(bench: Bench, what: str, kind: str, when: When | None = None, **settings: Any) -> str:
+    """A fault for which entries are refused while it lasts."""
+    await bench.start()
+    bench.fault(kind, when, **settings)
+    gate = await bench.refused("no_valid_book", "feed_lag")
+    bench.plan.clear()
+    return await _repaired(bench, f"refused by {gate}, {what}")
 
 
 async def _repaired(bench: Bench, what: str) -> str:

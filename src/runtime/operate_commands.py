@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -28,96 +30,92 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _Strategy = Annotated[str, typer.Argument(help="The strategy's name, e.g. weather_model.")]
 
 
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """``question``: what is asked before it is given (empty: nothing is); may name the strategy."""
+
+    name: str
+    kind: CommandKind
+    help: str
+    question: str = ""
+    names_strategy: bool = False
+
+
+_COMMANDS = (
+    _Command(
+        "halt",
+        CommandKind.HALT,
+        "Stop trading now: cancel what rests, enter nothing. Exits go on. Works with the daemon down too.",
+    ),
+    _Command("pause", CommandKind.PAUSE, "Enter nothing new until resume. Positions are kept and managed."),
+    _Command(
+        "resume",
+        CommandKind.RESUME,
+        "End a pause, a flatten or the circuit breaker. A halt needs clear-halt.",
+        "Let the daemon enter new positions again?",
+    ),
+    _Command(
+        "clear-halt",
+        CommandKind.CLEAR_HALT,
+        "Clear a halt after looking into its reason (`status`). Nothing else ever clears one.",
+        "Clear the halt and let the daemon trade again?",
+    ),
+    _Command(
+        "flatten",
+        CommandKind.FLATTEN,
+        "Sell every open position at the market, enter nothing, and show what is left until it is flat.",
+        "Sell every open position at the market?",
+    ),
+    _Command(
+        "strategy-off",
+        CommandKind.STRATEGY_OFF,
+        "Switch one strategy's entries off, across restarts. Its positions are still managed.",
+        names_strategy=True,
+    ),
+    _Command(
+        "strategy-on",
+        CommandKind.STRATEGY_ON,
+        "Let a strategy that was switched off enter again.",
+        "Let {strategy} enter new positions again?",
+        names_strategy=True,
+    ),
+)
+
+
 def register(app: typer.Typer, run: Run, read_settings: ReadSettings, root: Path, config: Path) -> None:
     """Add the commands to ``app``. ``run`` runs a coroutine to its exit code."""
     give = _Giver(run, read_settings, root)
+    for command in _COMMANDS:
+        app.command(command.name, help=command.help)(_with_options(command, give, config))
 
-    @app.command()
-    def halt(
-        why: _Why,
-        config: _Config = config,
-        exchange: _Exchange = None,
-        timeout: _Timeout = 10.0,
-        as_json: _Json = False,
-    ) -> None:
-        """Stop trading now: cancel what rests, enter nothing. Exits go on. Works with the daemon down too."""
-        give(CommandKind.HALT, why, config, exchange, timeout, as_json=as_json)
 
-    @app.command()
-    def pause(
-        why: _Why,
-        config: _Config = config,
-        exchange: _Exchange = None,
-        timeout: _Timeout = 10.0,
-        as_json: _Json = False,
-    ) -> None:
-        """Enter nothing new until resume. Positions are kept and managed."""
-        give(CommandKind.PAUSE, why, config, exchange, timeout, as_json=as_json)
+def _with_options(command: _Command, give: _Giver, default_config: Path) -> Callable[..., None]:
+    """The command as a function whose signature is the options it has; all of them are stated here."""
 
-    @app.command()
-    def resume(
+    def call(
+        *,
+        name: _Strategy = "",
         why: _Why,
-        config: _Config = config,
+        config: _Config = default_config,
         exchange: _Exchange = None,
         yes: _Yes = False,
         timeout: _Timeout = 10.0,
         as_json: _Json = False,
     ) -> None:
-        """End a pause, a flatten or the circuit breaker. A halt needs clear-halt."""
-        _confirm("Let the daemon enter new positions again?", yes=yes)
-        give(CommandKind.RESUME, why, config, exchange, timeout, as_json=as_json)
+        if command.question:
+            _confirm(command.question.format(strategy=name), yes=yes)
+        give(command.kind, why, config, exchange, timeout, name, as_json=as_json)
 
-    @app.command("clear-halt")
-    def clear_halt(
-        why: _Why,
-        config: _Config = config,
-        exchange: _Exchange = None,
-        yes: _Yes = False,
-        timeout: _Timeout = 10.0,
-        as_json: _Json = False,
-    ) -> None:
-        """Clear a halt after looking into its reason (`status`). Nothing else ever clears one."""
-        _confirm("Clear the halt and let the daemon trade again?", yes=yes)
-        give(CommandKind.CLEAR_HALT, why, config, exchange, timeout, as_json=as_json)
-
-    @app.command()
-    def flatten(
-        why: _Why,
-        config: _Config = config,
-        exchange: _Exchange = None,
-        yes: _Yes = False,
-        timeout: _Timeout = 10.0,
-        as_json: _Json = False,
-    ) -> None:
-        """Sell every open position at the market, enter nothing, and show what is left until it is flat."""
-        _confirm("Sell every open position at the market?", yes=yes)
-        give(CommandKind.FLATTEN, why, config, exchange, timeout, as_json=as_json)
-
-    @app.command("strategy-off")
-    def strategy_off(
-        name: _Strategy,
-        why: _Why,
-        config: _Config = config,
-        exchange: _Exchange = None,
-        timeout: _Timeout = 10.0,
-        as_json: _Json = False,
-    ) -> None:
-        """Switch one strategy's entries off, across restarts. Its positions are still managed."""
-        give(CommandKind.STRATEGY_OFF, why, config, exchange, timeout, name, as_json=as_json)
-
-    @app.command("strategy-on")
-    def strategy_on(
-        name: _Strategy,
-        why: _Why,
-        config: _Config = config,
-        exchange: _Exchange = None,
-        yes: _Yes = False,
-        timeout: _Timeout = 10.0,
-        as_json: _Json = False,
-    ) -> None:
-        """Let a strategy that was switched off enter again."""
-        _confirm(f"Let {name} enter new positions again?", yes=yes)
-        give(CommandKind.STRATEGY_ON, why, config, exchange, timeout, name, as_json=as_json)
+    signature = inspect.signature(call, eval_str=True)
+    options = dict(signature.parameters)
+    if command.names_strategy:
+        options["name"] = options["name"].replace(default=inspect.Parameter.empty)
+    else:
+        del options["name"]
+    if not command.question:
+        del options["yes"]
+    call.__signature__ = signature.replace(parameters=tuple(options.values()))  # type: ignore[attr-defined]
+    return call
 
 
 class _Giver:
@@ -135,7 +133,7 @@ class _Giver:
         config: Path,
         exchange: Path | None,
         timeout: float,
-        target: str = "",
+        target: str,
         *,
         as_json: bool,
     ) -> NoReturn:
