@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from src.execution import risk
-from src.execution.drill_bench import Bench, signal
-from src.execution.drills_gates import GATE_DRILLS, GateDrill
+from src.execution.drill_bench import Bench, GateDrill
+from src.execution.drill_props import signal
+from src.execution.drills_caps import CAP_DRILLS
+from src.execution.drills_gates import GATE_DRILLS
 from src.execution.drills_reactions import REACTIONS
 from src.execution.limits import RiskLimits
 
@@ -36,7 +38,7 @@ def run_drills(limits: RiskLimits) -> Iterator[Drilled]:
         told = f"stopped by {type(error).__name__}: {error}"
     yield Drilled("(none)", "" if told == "approved" else f"a signal that violates nothing was {told}")
     for control in risk.CONTROLS:
-        drills = [drill for drill in GATE_DRILLS if drill.control == control.name]
+        drills = [drill for drill in (*GATE_DRILLS, *CAP_DRILLS) if drill.control == control.name]
         if not drills:
             yield Drilled(control.name, "there is no drill for this control")
         for drill in drills:

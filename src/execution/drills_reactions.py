@@ -10,19 +10,8 @@ from src.core.events import Command, CommandKind, MarketUpdate, OrderAccepted, T
 from src.core.fees import FeeSchedule
 from src.core.signal import Purpose
 from src.core.units import DOLLAR_CASH, MINUTE, ONE_CONTRACT, SECOND, Cash, Price, dollars
-from src.execution.drill_bench import (
-    ASK,
-    BID,
-    ELSEWHERE,
-    EVENT,
-    NOW,
-    Bench,
-    Held,
-    market,
-    only,
-    quote,
-    signal,
-)
+from src.execution.drill_bench import Bench
+from src.execution.drill_props import ASK, BID, ELSEWHERE, EVENT, NOW, Held, market, only, quote, signal
 from src.execution.engine import Action
 from src.execution.kelly import all_in_cost
 from src.execution.limits import RiskLimits

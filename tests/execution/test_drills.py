@@ -11,6 +11,7 @@ import pytest
 from src.core.actions import GateResult
 from src.execution import risk, sizing
 from src.execution.drills import run_drills
+from src.execution.drills_caps import CAP_DRILLS
 from src.execution.drills_gates import GATE_DRILLS
 from src.execution.drills_reactions import REACTIONS
 from src.execution.engine import Engine
@@ -100,7 +101,9 @@ def test_a_control_without_a_drill_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_no_drill_is_of_a_control_that_is_gone() -> None:
     """A drill of nothing would look like a control that is there."""
-    assert {drill.control for drill in GATE_DRILLS} == {control.name for control in risk.CONTROLS}
+    assert {drill.control for drill in (*GATE_DRILLS, *CAP_DRILLS)} == {
+        control.name for control in risk.CONTROLS
+    }
 
 
 def test_a_system_that_refuses_everything_passes_no_drill() -> None:
