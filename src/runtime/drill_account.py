@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from src.core.events import CommandKind
 from src.core.units import SECOND, dollars
-from src.runtime.drill_bench import Bench, DrillFailed
+from src.runtime.drill_bench import Bench
+from src.runtime.drill_stage import DrillFailed
 from src.runtime.drill_world import SERIES, TICKERS
 from src.simulator.faults import When
 

@@ -1,53 +1,17 @@
-"""The bench of a drill: the real daemon over loopback against a faulty exchange, and what is watched."""
+"""What a drill does on its stage: speak, wait for verdicts, look at the exchange's own books."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
 
-from src.api.aiohttp_transport import AiohttpTransport
-from src.api.client import KalshiClient
-from src.api.feed import KalshiFeed
-from src.api.gateway import KalshiGateway
-from src.api.signing import Signer, load_private_key
-from src.api.status_source import StatusSource
-from src.core.actions import TradingState
-from src.core.errors import TradingSystemError
-from src.core.events import BookInvalid, Command, CommandKind, Event
+from src.core.events import Command, CommandKind
 from src.core.sides import BookSide
-from src.core.units import MILLISECOND, SECOND
-from src.database.durable import DurableStore
-from src.database.fallback import FallbackFile
-from src.database.store import PostgresStore
-from src.execution.engine import Engine
-from src.execution.limits import ExitPolicy, ReconcilePolicy, RiskLimits
-from src.runtime.assemble import DAEMON_LOCK
-from src.runtime.book_check import ledger_differences
-from src.runtime.clocks import wall_ms
-from src.runtime.daemon import Daemon
-from src.runtime.drill_watch import DrillStrategy, DrillWatch, WatchedGateway
-from src.runtime.drill_world import SERIES, TICKERS, DrillWorld
-from src.runtime.kill_switch import KillSwitch
-from src.runtime.supervisor import Supervisor
+from src.runtime.drill_stage import PATIENCE_S, POLL_S, DrillFailed, Stage
+from src.runtime.drill_world import TICKERS
 from src.simulator.account import Account
-from src.simulator.faults import FaultPlan, FaultRule, When
-from src.simulator.service import SimulatorService
-
-# How long anything expected may take before the drill has failed.
-PATIENCE_S = 20.0
-_POLL_S = 0.02
-_TICK_S = 0.1
-_BALANCE_READS = 1_000.0
-# Intervals and ages are shortened, so that a drill takes seconds; amounts and counts are the user's own.
-POLICY = ReconcilePolicy(
-    interval=500 * MILLISECOND, grace=2 * SECOND, retry_after=200 * MILLISECOND, overlap=60 * SECOND
-)
-
+from src.simulator.faults import FaultRule, When
 
 # Gates that close because of a fault, not because of what the user allows.
 _OF_FAULTS = frozenset(
@@ -67,143 +31,13 @@ _OF_FAULTS = frozenset(
 )
 
 
-class DrillFailed(TradingSystemError):
-    """What should have happened did not, or what must not happen did."""
-
-
-def drill_limits(limits: RiskLimits) -> RiskLimits:
-    """The user's limits with ages that a drill can wait for."""
-    return replace(limits, max_account_age=3 * SECOND, max_feed_lag=1 * SECOND)
-
-
-async def _short(seconds: float) -> None:
-    """Back-offs are tested elsewhere: here they only cost time."""
-    await asyncio.sleep(min(seconds, 0.2))
-
-
-class Bench:
-    """One fault's stage. ``start`` and ``crash`` begin and cut off a life of the daemon; the store stays."""
-
-    def __init__(self, limits: RiskLimits, url: str, schema: str, folder: Path, seed: int) -> None:
-        self.limits = drill_limits(limits)
-        self.url, self.schema = url, schema
-        self.plan = FaultPlan(seed=seed)
-        self._folder = folder
-        self.kill_file = folder / f"{schema}.HALT"
-        self.kill_file.unlink(missing_ok=True)
-        self.service = SimulatorService(
-            DrillWorld(time.time_ns()),
-            folder / f"{schema}.pem",
-            seed=seed,
-            speed=1.0,
-            key_type="ed25519",
-            faults=self.plan,
-        )
-        self.clock = self.service.driver.clock
-        self.watch = DrillWatch()
-        self.strategy = DrillStrategy()
-        self.kill_switch: Callable[[], str] = KillSwitch(self.kill_file).look
-        self.ended: BaseException | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._lives = 0
-
-    # --- lives -----------------------------------------------------------------------------------
-
-    async def open(self) -> None:
-        """Start the exchange."""
-        await self.service.start()
-
-    async def start(self, *, until_active: bool = True) -> None:
-        """Begin a life of the daemon on the same store; by default wait until it may trade."""
-        self._lives += 1
-        service = self.service
-        signer = Signer(service.key_id, load_private_key(str(service.private_key_path)), wall_ms)
-        self.store = await PostgresStore.open(self.url, self.schema)
-        self._fallback = FallbackFile(self._folder, self.schema, await self.store.lock(DAEMON_LOCK))
-        self.client = KalshiClient(service.rest_url, signer, transport=AiohttpTransport())
-        self.client.budget.balance.resize(_BALANCE_READS, _BALANCE_READS)
-        self.strategy = DrillStrategy(self._lives)
-        policies = {self.strategy.name: ExitPolicy(price_stop=False)}
-        self.engine = Engine([self.strategy], self.limits, POLICY, policies)
-        self.feed = KalshiFeed(
-            service.ws_url,
-            signer,
-            self.client,
-            self.clock,
-            series=[SERIES],
-            on_bad=self.watch.count_bad,
-            probe_after=0.4,
-            silence_limit=1.5,
-            sleep=_short,
-        )
-        status = StatusSource(self.client, self.clock, interval=0.25, watches_clock=True, sleep=asyncio.sleep)
-        gateway = WatchedGateway(KalshiGateway(self.client, self.clock), self.engine, self.watch)
-        await self.feed.watch((await self.store.ledger()).counts)
-        self.daemon = Daemon(
-            engine=self.engine,
-            clock=self.clock,
-            store=DurableStore(self.store, self._fallback),
-            gateway=gateway,
-            sources={"market": self._market, "exchange": status.stream},
-            notifier=self.watch,
-            readers=(self.watch,),
-            resync=self.feed.resync,
-            on_latency=lambda _: None,
-            tick_interval=_TICK_S,
-            kill_switch=self._look,
-        )
-        self.daemon.supervisor = Supervisor(sleep=_short)
-        self.ended = None
-        self._task = asyncio.create_task(self._live(), name=f"drill daemon {self.schema}")
-        if until_active:
-            await self.until(self._may_trade, "the daemon active, with books")
-
-    async def crash(self) -> None:
-        """End this life as ``kill -9`` does: nothing is flushed, cancelled or said any more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-            calls = tuple(self.daemon.executor.calls)
-            for call in calls:
-                call.cancel()
-            await asyncio.gather(*calls, return_exceptions=True)
-            await self.client.aclose()
-            self._fallback.close()
-            await self.store.close()
-
-    async def close(self) -> None:
-        """Stop everything."""
-        await self.crash()
-        await self.service.stop()
-        self.kill_file.unlink(missing_ok=True)
-        self.service.private_key_path.unlink(missing_ok=True)
-
-    async def _live(self) -> None:
-        try:
-            await self.daemon.run()
-        except Exception as error:  # a drill may want exactly this; otherwise ``until`` tells
-            self.ended = error
-
-    async def _market(self) -> AsyncIterator[Event]:
-        async for event in self.feed.stream():
-            self.watch.doubts += isinstance(event, BookInvalid)
-            yield event
-
-    def _look(self) -> str:
-        return self.kill_switch()
-
-    def _may_trade(self) -> bool:
-        return self.engine.control.state is TradingState.ACTIVE and all(
-            self.engine.book(ticker) is not None for ticker in TICKERS
-        )
+class Bench(Stage):
+    """A stage on which the strategy speaks on command."""
 
     @property
     def other_ticker(self) -> str:
         """A market that no drill holds before it asks for one."""
         return TICKERS[-1]
-
-    # --- acting and waiting ----------------------------------------------------------------------
 
     def fault(self, name: str, when: When | None = None, **parameters: object) -> None:
         """From now on this goes wrong."""
@@ -212,16 +46,6 @@ class Bench:
     def command(self, kind: CommandKind, why: str = "drill") -> None:
         """Say something to the daemon."""
         self.daemon.inject(Command(kind, "drill", why, self.clock.now()))
-
-    async def until(self, condition: Callable[[], bool], what: str, *, may_end: bool = False) -> None:
-        """Wait for something expected. Raises ``DrillFailed`` naming it."""
-        limit = time.monotonic() + PATIENCE_S
-        while not condition():
-            if self.ended is not None and not may_end:
-                raise DrillFailed(f"the daemon ended: {type(self.ended).__name__}: {self.ended}")
-            if time.monotonic() > limit:
-                raise DrillFailed(f"not within {PATIENCE_S:g} s: {what}")
-            await asyncio.sleep(_POLL_S)
 
     async def say(self, ticker: str = TICKERS[0]) -> str:
         """Let the strategy speak once; returns the verdict: "approved" or the gate that refused."""
@@ -246,7 +70,7 @@ class Bench:
         while (verdict := await self.say(ticker)) in _OF_FAULTS:
             if time.monotonic() > limit:
                 raise DrillFailed(f"entries do not come back: {verdict}")
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(POLL_S)
         return verdict
 
     def account_is_old(self) -> bool:
@@ -262,15 +86,13 @@ class Bench:
             if time.monotonic() > limit:
                 raise DrillFailed(f"entries were {verdict}, expected a refusal by {' or '.join(gates)}")
             verdict = await self.say(ticker)
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(POLL_S)
         return verdict
 
     def nothing_live(self) -> bool:
         """No order of ours whose end or fills are still to come."""
         live = self.engine.ledger.orders.live()
         return not self.daemon.executor.in_flight and all(order.external for order in live)
-
-    # --- judging ---------------------------------------------------------------------------------
 
     @property
     def account(self) -> Account:
@@ -294,51 +116,3 @@ class Bench:
         return ours is not None and all(
             sorted(ours.levels(side)) == sorted(theirs.levels(side)) for side in BookSide
         )
-
-    async def judge(self) -> None:
-        """Faults off; then ledger and exchange must agree, no order be there twice, no rule be broken."""
-        self.plan.clear()
-        if self._task is None or self._task.done():
-            await self.crash()
-            await self.start(until_active=False)
-        differences: list[str] = ["never compared"]
-        limit = time.monotonic() + PATIENCE_S
-        while differences:
-            if time.monotonic() > limit:
-                raise DrillFailed("ledger and exchange differ: " + "; ".join(differences[:3]))
-            await self.until(self.nothing_live, "every order at its end")
-            await self.daemon.writer.flushed()
-            differences = [
-                line
-                for line in ledger_differences(await self.store.ledger(), self.account)
-                if not self._is_by_hand(line)
-            ]
-            if differences:
-                await asyncio.sleep(0.1)
-        twice = [client_id for client_id, count in self.venue_orders().items() if count > 1]
-        if twice:
-            raise DrillFailed(f"orders at the exchange twice: {', '.join(twice)}")
-        if self.watch.broken:
-            raise DrillFailed(self.watch.broken[0])
-
-    def _is_by_hand(self, line: str) -> bool:
-        """An order of the owner's that is over: its fills are in the ledger, the order need not be."""
-        return any(
-            line == f"order {order_id}: at the exchange, not in the ledger"
-            for order_id, order in self.account.orders.items()
-            if order_id not in self.account.open_orders and order.client_order_id not in self.watch.own_ids
-        )
-
-    async def stopped_clean(self) -> None:
-        """A clean stop leaves nothing resting."""
-        self.daemon.stop()
-        with suppress(asyncio.CancelledError):
-            if self._task is not None:
-                await asyncio.wait({self._task}, timeout=PATIENCE_S)
-        left = [
-            order.client_order_id
-            for order in self.account.open_orders.values()
-            if order.client_order_id in self.watch.own_ids
-        ]
-        if left:
-            raise DrillFailed(f"orders rest after a clean stop: {', '.join(left)}")

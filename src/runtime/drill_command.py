@@ -24,6 +24,7 @@ from src.execution.limits import RiskLimits
 from src.runtime.assemble import risk_limits
 from src.runtime.drill_bench import Bench
 from src.runtime.drill_catalogue import DRILLS, Drill
+from src.runtime.drill_judge import judge
 from src.runtime.settings import Settings
 
 _AT_ONCE = 3
@@ -146,7 +147,7 @@ async def _run(
         async with asyncio.timeout(_LONGEST_S):
             await bench.open()
             happened = await drill.play(bench)
-            await bench.judge()
+            await judge(bench)
         passed = True
     except TimeoutError:
         passed, happened = False, f"not over within {_LONGEST_S:g} s"

@@ -9,7 +9,9 @@ from src.core.events import CommandKind
 from src.database.errors import FencedOut
 from src.database.store import PostgresStore
 from src.runtime.assemble import DAEMON_LOCK
-from src.runtime.drill_bench import Bench, DrillFailed
+from src.runtime.drill_bench import Bench
+from src.runtime.drill_judge import stopped_clean
+from src.runtime.drill_stage import DrillFailed
 from src.simulator.faults import When
 
 
@@ -116,5 +118,5 @@ async def clean_stop(bench: Bench) -> str:
     await bench.start()
     bench.fault("delay", When(method="POST", path="/portfolio/events/orders"), seconds=0.5, phase="response")
     await bench.say()
-    await bench.stopped_clean()
+    await stopped_clean(bench)
     return "nothing rests at the exchange"

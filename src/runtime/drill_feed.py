@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from src.runtime.drill_bench import Bench, DrillFailed
+from src.runtime.drill_bench import Bench
+from src.runtime.drill_stage import DrillFailed
 from src.simulator.faults import When
 
 _BOOKS = "orderbook_delta"

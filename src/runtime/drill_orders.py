@@ -6,7 +6,8 @@ import asyncio
 
 from src.core.actions import OrderStatus
 from src.core.units import dollars
-from src.runtime.drill_bench import Bench, DrillFailed
+from src.runtime.drill_bench import Bench
+from src.runtime.drill_stage import DrillFailed
 from src.runtime.drill_world import TICKERS
 from src.simulator.faults import When
 
