@@ -28,10 +28,11 @@ from src.core.events import (
     OrderUpdate,
     Settlement,
 )
-from src.core.units import CENT_PRICE, SECOND, Cash, Count, Nanos, format_cash, format_count
+from src.core.units import CENT_PRICE, SECOND, Cash, Nanos, format_cash, format_count
 from src.execution import fee_check, reconcile
 from src.execution.counterfactual import Counterfactuals
 from src.execution.doubts import Doubts
+from src.execution.foreign import ForeignOrders, foreign_fill
 from src.execution.ledger_restore import rebuild
 from src.execution.limits import ReconcilePolicy
 from src.execution.market_state import MarketState
@@ -65,15 +66,14 @@ class Ledger:
         self.closed: list[tuple[str, Cash]] = []
         self.external_cash: Cash = 0
         self._opened_with: set[tuple[str, str]] = set()
-        # Contracts booked for orders that are not known (yet), by the venue's order id.
-        self._ownerless: dict[str, Count] = {}
+        self._foreign = ForeignOrders(self.orders, markets)
 
     # --- start ---------------------------------------------------------------------------------
 
     def restore(self, stored: StoredState, now: Nanos) -> None:
         """Rebuild orders, positions and cash from the store."""
         self.opening.restore(stored)
-        self._ownerless = rebuild(stored, self.orders, self.portfolio, self._markets, now)
+        self._foreign.ownerless = rebuild(stored, self.orders, self.portfolio, self._markets, now)
         read = stored.values.get(_READ_UNTIL)
         self._read_until = int(read) if read is not None else self.opening.ts
         self.counterfactuals.restore(stored)
@@ -122,7 +122,7 @@ class Ledger:
         """The venue's view of an order, ours or not."""
         order = self.orders.get(event.client_order_id, event.order_id)
         if order is None:
-            return self._adopt(event)
+            return [*self._foreign.adopt(event)]
         return [order.changed(event.ts_recv)] if self.orders.apply_update(order, event) else []
 
     def cancel_answered(self, event: CancelAnswered) -> Output:
@@ -164,7 +164,7 @@ class Ledger:
             self.orders.apply_fill(order, fill)
             self.counterfactuals.sold(order.intent, fill)
         else:
-            self._ownerless[fill.order_id] = self._ownerless.get(fill.order_id, 0) + fill.count
+            self._foreign.filled(fill)
         before = self.portfolio.cash
         position, realized = self.portfolio.apply_fill(fill, self._markets.event_of(fill.ticker), strategy)
         self.shards.moved(self._markets.shard_of(fill.ticker), self.portfolio.cash - before)
@@ -179,10 +179,7 @@ class Ledger:
         if order is not None:
             out.append(order.changed(fill.ts_recv))
         if order is None or order.external:
-            text = (
-                f"{fill.ticker}: a fill of {format_count(fill.count)} contracts that is not ours was booked"
-            )
-            out.append(Alert(Severity.WARNING, "external_fill", text, fill.ts_recv))
+            out.append(foreign_fill(fill))
         return out
 
     def _before_opening(self, order: Order | None, fill: Fill) -> Output:
@@ -269,24 +266,6 @@ class Ledger:
             )
             out.append(Alert(Severity.CRITICAL, "settlement_mismatch", text, ts))
         return out
-
-    def _adopt(self, update: OrderUpdate) -> Output:
-        order = self.orders.adopt(
-            update,
-            self._ownerless.pop(update.order_id, 0),
-            self._markets.event_of(update.ticker),
-            self._markets.fees(update.ticker),
-        )
-        if not order.is_live:
-            # An ended order from before the ledger: its fills, if any count, come by themselves.
-            note = Noted("external_order_ended", {"order_id": update.order_id}, update.ts_recv)
-            # Booked fills keep their order: after a restart they would otherwise belong to none.
-            return [note, order.changed(update.ts_recv)] if order.filled else [note]
-        text = f"{update.ticker}: order {update.order_id} at the exchange is not ours; adopted as external"
-        return [
-            order.changed(update.ts_recv),
-            Alert(Severity.WARNING, "external_order", text, update.ts_recv),
-        ]
 
     def _may_be_ours(self, fill: Fill) -> bool:
         return any(
