@@ -150,6 +150,7 @@ class KalshiGateway:
                 as_of=as_of,
                 ts_recv=now,
                 shards=to_shards(balance),
+                at_once=now == started,  # in a world whose time stands still meanwhile
             )
         except WireError as error:
             raise DefiniteError(f"account report: {error}", code="malformed") from error
