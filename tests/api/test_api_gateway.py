@@ -310,7 +310,16 @@ async def test_a_report_is_whole_and_read_in_the_order_that_makes_it_consistent(
     assert records.requests[3].query["min_ts"] == "1795334400"
     assert (report.balance, report.fills[0].fee) == (98_018_600, 84_000)
     assert report.started_ts < report.ts_recv
+    assert not report.at_once
     assert report.as_of == 1_795_334_410 * SECOND
+
+
+async def test_a_report_is_of_one_instant_where_time_stands_still_meanwhile(
+    records, gateway, clock, monkeypatch
+):
+    """A world in lockstep: nothing can have traded between the reads, so one report opens the ledger."""
+    monkeypatch.setattr(type(clock), "now", lambda self: self.at)
+    assert (await gateway.report(0)).at_once
 
 
 async def test_a_report_from_the_beginning_asks_for_everything(records, gateway):
