@@ -70,7 +70,7 @@ def test_sigterm_in_the_middle_of_a_burst_leaves_no_resting_order(
     start: Start, exchange: Callable[..., Venue], with_database: dict[str, str], database_url: str
 ) -> None:
     """``docker stop`` while orders are on their way: exit code 0, nothing of ours rests, all is written."""
-    venue = exchange("--speed", "20000", "--days", "60")
+    venue = exchange("--speed", "5000", "--days", "60")
     arguments = ("run", "--config", "loose.yaml", "--exchange", str(venue.ready_file))
     daemon = start(*arguments, env=with_database)
     daemon.until(lambda: len(venue.client.orders()) >= 5, "a burst of orders")
