@@ -11,6 +11,7 @@ from src.core.actions import (
     AuditRecord,
     CancelOrder,
     GateResult,
+    Noted,
     Refused,
     RequestReport,
     RequestSnapshot,
@@ -154,6 +155,9 @@ class EntryDesk:
             return self._refuse(signal, refusal)
         self._used_signals.add(signal.signal_id)
         self._last_refusal.pop(signal.signal_id, None)
+        if self._ledger.orders.get(intent.client_order_id) is not None:
+            # It is at the exchange, adopted as foreign: an instance that replaced this one has sent it.
+            return [Noted("signal_sent_elsewhere", {"signal_id": signal.signal_id}, self._host.now)]
         self._control.count_trade(self._host.now)
         recorded = SignalRecorded(signal, "approved", sized.edge, self._host.now)
         return [recorded, self._ledger.open_order(approve(intent, reserved), self._host.now)]

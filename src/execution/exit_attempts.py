@@ -41,11 +41,17 @@ class ExitAttempts:
     def next(self, signal_id: str, now: Nanos) -> Attempt | None:
         """The attempt that may be made now, or None while it is too early."""
         if signal_id not in self._last:
-            return Attempt(0, 0)
+            return Attempt(self._free(signal_id, 0), 0)
         number, at = self._last[signal_id]
         misses = self._misses(signal_id, number)
         pause = min(_LONGEST_RETRY, _RETRY << max(0, min(misses - _PATIENT_MISSES, 8)))
-        return Attempt(number + 1, misses) if now - at >= pause else None
+        return Attempt(self._free(signal_id, number + 1), misses) if now - at >= pause else None
+
+    def _free(self, signal_id: str, number: int) -> int:
+        """The first number from this one on that no instance of ours has used, as far as we were told."""
+        while self._orders.get(make_client_order_id(signal_id, number)) is not None:
+            number += 1
+        return number
 
     def _misses(self, signal_id: str, number: int) -> int:
         misses = 0

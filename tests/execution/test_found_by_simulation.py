@@ -254,3 +254,35 @@ def test_an_unknown_order_is_still_judged_after_the_grace() -> None:
     for seconds in (20, 40):
         engine.handle(b.report(ts=b.NOW + seconds * SECOND))
     assert b.status_of(engine, order) is OrderStatus.REJECTED
+
+
+def _elsewhere(order: Approved, filled: int) -> OrderUpdate:
+    """The venue's news of an order that another instance of ours sent under the same id."""
+    return b.order_update(order, filled, 0, VenueOrderStatus.CANCELED)
+
+
+def test_a_replaced_instance_does_not_fall_over_its_successors_order() -> None:
+    """It hears of an order with the id it would itself give to the signal: that signal is used."""
+    other, strategy = b.ready()
+    sent = _entry(other, strategy)
+    engine, strategy = b.ready()
+    engine.handle(_elsewhere(sent, 0))
+    strategy.next = [b.signal(probability=0.65)]
+    assert b.approvals(engine.handle(Tick(b.NOW + 2 * SECOND))) == []
+    strategy.next = [b.signal(probability=0.65, cause="another")]
+    assert len(b.approvals(engine.handle(Tick(b.NOW + 3 * SECOND)))) == 1
+
+
+def test_a_replaced_instance_does_not_fall_over_its_successors_exit() -> None:
+    """The number of an exit attempt that another instance has used is left out."""
+    sent: list[Approved] = []
+    for _ in range(2):
+        engine, strategy = b.ready(LOOSE)
+        order = _entry(engine, strategy)
+        engine.handle(b.fill_of(order, order.intent.count))
+        engine.handle(b.order_update(order, order.intent.count, 0, VenueOrderStatus.EXECUTED))
+        if sent:
+            engine.handle(_elsewhere(sent[0], 0))
+        engine.handle(Command(CommandKind.FLATTEN, "owner", "!", b.NOW + SECOND))
+        sent += b.approvals(engine.handle(Tick(b.NOW + 2 * SECOND)))
+    assert [order.intent.attempt for order in sent] == [0, 1]
