@@ -30,6 +30,8 @@ from src.simulator.ws_connection import Connection, Outbox, plain_connection
 PING_PAYLOAD = b"heartbeat"
 BUFFERED_FRAMES = 100_000
 COMMANDS_PER_SECOND = 10_000
+# Clients that encode to bytes send binary frames; what a command says does not depend on it.
+_COMMAND_FRAMES = frozenset({WSMsgType.TEXT, WSMsgType.BINARY})
 Connect = Callable[[web.Request, web.WebSocketResponse, int], Connection]
 
 
@@ -76,7 +78,7 @@ class TradingSockets:
         ]
         try:
             async for message in socket:
-                if message.type is WSMsgType.TEXT:
+                if message.type in _COMMAND_FRAMES:
                     self._catch_up()
                     self._commands.handle(connection, message.data, is_too_fast=not pace.take(1))
         finally:

@@ -35,7 +35,7 @@ class Commands:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    def handle(self, connection: Connection, text: str, *, is_too_fast: bool) -> None:
+    def handle(self, connection: Connection, text: str | bytes, *, is_too_fast: bool) -> None:
         """Execute one command frame and send its answers; ``is_too_fast`` refuses it."""
         command_id = 0
         try:
@@ -67,7 +67,8 @@ class Commands:
         params = command.get("params")
         if not isinstance(params, dict):
             raise CommandError(PARAMS_REQUIRED, "Params required")
-        handler(connection, command_id, params)
+        given = {key: value for key, value in params.items() if value is not None}
+        handler(connection, command_id, given)
 
     def _subscribe(self, connection: Connection, command_id: int, params: Json) -> None:
         channels = _strings(params, "channels")
@@ -202,7 +203,7 @@ class Commands:
         return millis(self._exchange.now)
 
 
-def _decoded(text: str) -> Json:
+def _decoded(text: str | bytes) -> Json:
     try:
         command: Any = msgspec.json.decode(text)
     except UNREADABLE:
@@ -213,7 +214,9 @@ def _decoded(text: str) -> Json:
 
 
 def _command_id(command: Json) -> int:
-    value = command.get("id", 0)
+    value = command.get("id")
+    if value is None:
+        return 0
     if type(value) is not int or value < 0:
         raise CommandError(INVALID_PARAMETER, "id must be a non-negative integer")
     return value

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from src.core.units import HOUR
 
-from .conftest import EVENT, T0, Serve
+from .conftest import EVENT, T0, TICKER, Serve, receive
 from .test_wire_rest import quoted_world
 
 NULLS = {
@@ -79,3 +81,27 @@ async def test_the_primary_subaccount_has_the_accounts_cash(serve: Serve) -> Non
     assert (listed["subaccount_number"], listed["exchange_index"]) == (0, 0)
     assert listed["balance"] == whole["balance_dollars"]
     assert listed["updated_ts"] == whole["updated_ts"] > 0
+
+
+async def test_a_command_in_a_binary_frame_is_a_command(serve: Serve) -> None:
+    """Encoders that give bytes make a WebSocket library send binary frames; silence would be no answer."""
+    async with (await serve(quoted_world())).client.connect() as socket:
+        params = {"channels": ["orderbook_delta"], "market_tickers": [TICKER]}
+        await socket.send(json.dumps({"id": 1, "cmd": "subscribe", "params": params}).encode())
+        subscribed, snapshot = await receive(socket), await receive(socket)
+        assert (subscribed["id"], subscribed["type"]) == (1, "subscribed")
+        assert snapshot["type"] == "orderbook_snapshot"
+        await socket.send(b"\xff\xfe")
+        assert (await receive(socket))["msg"]["code"] == 1
+
+
+async def test_a_null_parameter_of_a_command_is_an_absent_one(serve: Serve) -> None:
+    """No list of markets means all markets, written either way; a command without an id has none."""
+    async with (await serve(quoted_world())).client.connect() as socket:
+        params = {"channels": ["trade"], "market_tickers": None, "market_ticker": None, "use_yes_price": None}
+        await socket.send(json.dumps({"id": None, "cmd": "subscribe", "params": params}))
+        subscribed = await receive(socket)
+        assert subscribed["msg"] == {"channel": "trade", "sid": 1}
+        assert "id" not in subscribed
+        await socket.send(json.dumps({"id": 2, "cmd": "subscribe", "params": {"channels": None}}))
+        assert (await receive(socket))["msg"]["code"] == 3
