@@ -106,6 +106,7 @@ class ExchangeBase:
             raise ValueError(f"key id {key_id!r} is empty or taken")
         user_id = self.venue.make_id(f"user|{key_id}")
         account = Account(key_id, user_id, {0: cash}, one_purse=not self.rules.cash_per_shard)
+        account.updated_ts = self.venue.now
         self.venue.accounts[key_id] = account
         return account
 

@@ -1,6 +1,6 @@
-"""What an account can be asked about and never has here: deposits, withdrawals, netting, target balances.
+"""What can be asked for and never is here: deposits, target balances, combos, requests for quotes, milestones.
 
-Clients ask for it while they start; each answer is that of an account without any of it.
+Clients ask for it while they start; each answer is that of an exchange, or an account, without any of it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from aiohttp import web
 
 from src.simulator.answers import API, json_answer
 from src.simulator.exchange import Exchange
-from src.simulator.render import Json
+from src.simulator.render import CATEGORY, Json
 from src.simulator.wire_errors import nested
 
 _ANSWERS: dict[str, Json] = {
@@ -17,6 +17,15 @@ _ANSWERS: dict[str, Json] = {
     "/portfolio/withdrawals": {"withdrawals": [], "cursor": ""},
     "/portfolio/target_balance_allocation": {"allocations": [], "resting_margin_reservation": "none"},
     "/account/api_usage_level/volume_progress": {"volume_progress": []},
+    "/communications/rfqs": {"rfqs": [], "cursor": ""},
+    "/communications/quotes": {"quotes": [], "cursor": ""},
+    "/communications/block-trade-proposals": {"block_trade_proposals": [], "cursor": ""},
+    "/multivariate_event_collections": {"multivariate_contracts": [], "cursor": ""},
+    "/milestones": {"milestones": [], "cursor": ""},
+    "/structured_targets": {"structured_targets": [], "cursor": ""},
+    "/incentive_programs": {"incentive_programs": [], "next_cursor": ""},
+    "/search/tags_by_categories": {"tags_by_categories": {CATEGORY: []}},
+    "/search/filters_by_sport": {"filters_by_sports": {}, "sport_ordering": []},
 }
 
 

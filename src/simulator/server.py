@@ -49,6 +49,7 @@ _PRIVATE = (
     "/api_keys",
     "/account/limits",
     "/account/api_usage_level",
+    "/communications",
     "/historical/fills",
     "/historical/orders",
     "/historical/positions",

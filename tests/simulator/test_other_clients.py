@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from src.core.units import HOUR
+from src.core.units import HOUR, SECOND
 
 from .conftest import EVENT, T0, TICKER, Serve, receive
 from .test_wire_rest import quoted_world
@@ -70,6 +70,18 @@ async def test_a_required_field_that_is_null_is_missed_by_name(serve: Serve) -> 
 async def test_there_are_no_combos_rather_than_no_such_listing(serve: Serve) -> None:
     client = (await serve()).client
     assert await client.get("/events/multivariate?limit=200") == {"events": [], "cursor": ""}
+
+
+async def test_a_new_account_was_last_changed_when_it_was_opened(serve: Serve) -> None:
+    """Not in 1970: clients judge the age of a balance by it."""
+    assert (await (await serve()).client.get("/portfolio/balance"))["updated_ts"] == T0 // SECOND
+
+
+async def test_requests_for_quotes_are_private_and_there_are_none(serve: Serve) -> None:
+    served = await serve()
+    path = "/communications/rfqs"
+    assert (await served.client.http.get(served.service.rest_url + path)).status_code == 401
+    assert await served.client.get(path) == {"rfqs": [], "cursor": ""}
 
 
 async def test_the_primary_subaccount_has_the_accounts_cash(serve: Serve) -> None:
