@@ -1,8 +1,9 @@
 """The wire at its worst, at length: ``python -m tests.simulation.wire_run --minutes 60 --markets 500``.
 
 A daemon follows a simulated exchange over real sockets in virtual time, while frames of every channel are
-lost, doubled and overtaken, and while all that is on the way comes late by seconds. A strategy speaks at
-random of any market, and at the worst moments. Checked are, for every change: the book the engine vouches
+lost, doubled and overtaken, and while all that is on the way comes late by seconds: without a break, or
+in spells with a calm after each (``--calm``), so that books become good and are traded on in between. A
+strategy speaks at random of any market, and at the worst moments. Checked are, for every change: the book the engine vouches
 for is one that the exchange's book was; for every order: its book is vouched for, and the exchange's book
 was that no longer ago than the limit on the feed's lag; every second: the same of every book that is vouched
 for, whether an order was sent or a gate refused it; once a minute, with the faults halted: all books
@@ -27,12 +28,14 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from src.api.client import KalshiClient
+from src.api.delta_scan import DeltaScanner
 from src.api.feed import KalshiFeed
 from src.api.gateway import KalshiGateway
 from src.api.signing import Signer, load_private_key
 from src.core.actions import Refused
 from src.core.book import OrderBook
-from src.core.events import BookDelta, BookInvalid, BookSnapshot, Event, Tick
+from src.core.book_arrays import BookArrays
+from src.core.events import BookDelta, BookDeltas, BookInvalid, BookSnapshot, Event, Tick
 from src.core.fees import FeeSchedule
 from src.core.grid import LINEAR_CENT
 from src.core.market import Market, MarketStatus
@@ -198,8 +201,9 @@ class Opinions:
             wanted = self._chance.choices(self.tickers, k=self._per_tick)
             wanted += self._chance.choices(with_book, k=self._per_tick) if with_book else []
             return [self._signal(ticker, event.ts_recv) for ticker in wanted]
-        if isinstance(event, BookSnapshot | BookDelta) and self._chance.random() < 0.005:
-            return [self._signal(event.ticker, event.ts_recv)]
+        if isinstance(event, BookSnapshot | BookDelta | BookDeltas) and self._chance.random() < 0.005:
+            ticker = event.tickers[-1] if isinstance(event, BookDeltas) else event.ticker
+            return [self._signal(ticker, event.ts_recv)]
         return []
 
     def fair_probability(self, view: MarketView, ticker: str) -> float | None:
@@ -245,9 +249,12 @@ class CheckedEngine(Engine):
         counts = self._findings.counts
         if isinstance(event, BookSnapshot | BookDelta):
             counts["snapshots" if isinstance(event, BookSnapshot) else "deltas"] += 1
-            book = self.book(event.ticker)
-            if book is not None and self._age(event.ticker, book) is None:
-                self._findings.wrong.append(f"the book of {event.ticker} never was like this: {event}")
+            self._look_at(event.ticker, event)
+        elif isinstance(event, BookDeltas):
+            counts["batches"] += 1
+            counts["deltas_of_batches"] += len(event)
+            for ticker in event.tickers:
+                self._look_at(ticker, event)
         elif isinstance(event, BookInvalid):
             counts["books_quarantined"] += len(event.tickers)
         elif isinstance(event, Tick):
@@ -258,6 +265,11 @@ class CheckedEngine(Engine):
             elif isinstance(action, Refused):
                 self._findings.refusals[action.result.gate] += 1
         return out
+
+    def _look_at(self, ticker: str, event: Event) -> None:
+        book = self.book(ticker)
+        if book is not None and self._age(ticker, book) is None:
+            self._findings.wrong.append(f"the book of {ticker} never was like this: {event}")
 
     def _look_at_all_books(self) -> None:
         for ticker in self._tickers:
@@ -303,7 +315,10 @@ def fault_rules(probability: float, stalls: float) -> list[FaultRule]:
 class WireRun:
     """One run. ``changes``: of books, a second; ``signals``: a second; ``stalls``: share of frames delayed.
 
-    ``feed_options`` go to the feed: with its guards off the run must find what they keep away.
+    ``calm``: mean seconds of the spells of faults and of the calms between them; 0: faults all the time.
+    ``burst``: changes that happen together. ``compiled``: runs of changes are read and applied by the
+    compiled path, as in a daemon that follows many markets. ``feed_options`` go to the feed: with its
+    guards off the run must find what they keep away.
     """
 
     def __init__(
@@ -314,6 +329,9 @@ class WireRun:
         changes: float = 20.0,
         signals: int = 5,
         stalls: float = 0.0001,
+        calm: float = 0.0,
+        burst: int = 1,
+        compiled: bool = False,
         feed_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
@@ -323,6 +341,9 @@ class WireRun:
         self._changes = changes
         self._signals = signals
         self._stalls = stalls
+        self._calm = calm
+        self._burst = burst
+        self._compiled = compiled
         self._feed_options = {"late_after": 2 * SECOND, **(feed_options or {})}
         self._folder = tempfile.TemporaryDirectory()
         self._key_path = Path(self._folder.name) / "key.pem"
@@ -348,23 +369,35 @@ class WireRun:
             self._truth = Truth(self.service)
             self._tickers = list(self.service.exchange.markets)
             daemon = self._daemon(stack)
-            for task in (asyncio.create_task(daemon.run()), asyncio.create_task(self._crowd())):
+            self._tasks = [asyncio.create_task(daemon.run()), asyncio.create_task(self._crowd())]
+            for task in self._tasks:
                 stack.push_async_callback(_stopped, task)
             self._is_trading.set()
             await self._settle("at the start")
             for minute in range(minutes):
-                for rule in fault_rules(0.05, self._stalls):
-                    self._plan.add(rule)
-                await asyncio.sleep(60)
-                for each in self._plan.rules:
-                    self.findings.counts[each.rule.fault] += each.fired
-                self._plan.clear()
+                await self._faults(60.0)
                 await self._settle(f"in minute {minute + 1}")
                 on_minute()
             self.findings.counts["frames"] = self.service.server.frames_sent
             self.findings.counts["reconnects"] = self._feed.reconnects
             self.findings.counts["virtual_seconds"] = round(self.loop.time())
         return self.findings
+
+    async def _faults(self, seconds: float) -> None:
+        """Faults for this long, without a break or in spells."""
+        end = self.loop.time() + seconds
+        while (left := end - self.loop.time()) > 0:
+            for rule in fault_rules(0.05, self._stalls):
+                self._plan.add(rule)
+            await asyncio.sleep(min(left, self._spell()) if self._calm else left)
+            for each in self._plan.rules:
+                self.findings.counts[each.rule.fault] += each.fired
+            self._plan.clear()
+            if self._calm:
+                await asyncio.sleep(max(0.0, min(end - self.loop.time(), self._spell())))
+
+    def _spell(self) -> float:
+        return self.chance.expovariate(1 / self._calm)
 
     def _daemon(self, stack: AsyncExitStack) -> Daemon:
         clock = self.service.driver.clock
@@ -384,8 +417,12 @@ class WireRun:
             rng=random.Random(self._seed).random,
             **self._feed_options,
         )
+        if self._compiled:
+            feed.read_compiled(DeltaScanner)
         opinions = Opinions(self._tickers, random.Random(self._seed), self._signals)
         self.engine = CheckedEngine(opinions, self._truth, self.findings, clock.now)
+        if self._compiled:
+            self.engine.markets.use_arrays(BookArrays())
         return Daemon(
             engine=self.engine,
             clock=clock,
@@ -406,17 +443,22 @@ class WireRun:
         chance, exchange = self.chance, self.service.exchange
         while True:
             await self._is_trading.wait()
-            await asyncio.sleep(chance.expovariate(self._changes))
-            side = chance.choice([BookSide.BID, BookSide.ASK])
-            price = chance.randrange(3_000, 4_000, 100) + (3_100 if side is BookSide.ASK else 0)
-            size = chance.choice([0, chance.randrange(1, 1_000_000)])
-            exchange.set_crowd_level(chance.choice(self._tickers), side, price, size)
+            await asyncio.sleep(chance.expovariate(self._changes / self._burst))
+            for _ in range(self._burst):
+                side = chance.choice([BookSide.BID, BookSide.ASK])
+                price = chance.randrange(3_000, 4_000, 100) + (3_100 if side is BookSide.ASK else 0)
+                size = chance.choice([0, chance.randrange(1, 1_000_000)])
+                exchange.set_crowd_level(chance.choice(self._tickers), side, price, size)
 
     async def _settle(self, when: str) -> None:
         """With the faults over and the crowd still, all books become the exchange's."""
         self._is_trading.clear()
         findings, began = self.findings, self.loop.time()
         while differing := self._differing():
+            for task in self._tasks:
+                if task.done():
+                    task.result()  # what ended it
+                    raise RuntimeError(f"{task.get_coro()} ended by itself")
             if self.loop.time() - began >= SETTLES_WITHIN_S:
                 findings.wrong.append(f"{when} {len(differing)} books stay unequal, as {differing[0]}")
                 break
@@ -459,6 +501,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="same seed, same faults and changes (1)")
     parser.add_argument("--changes", type=float, default=20.0, help="changes of books a second (20)")
     parser.add_argument("--signals", type=int, default=5, help="signals a second (5)")
+    parser.add_argument("--calm", type=float, default=0.0, help="mean seconds of spells and calms (0: none)")
+    parser.add_argument("--burst", type=int, default=1, help="changes that happen together (1)")
+    parser.add_argument("--compiled", action="store_true", help="read and apply changes by the compiled path")
     options = parser.parse_args()
     columns = ("virtual minutes", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
@@ -470,6 +515,9 @@ def main() -> int:
             lambda: progress.advance(bar),
             changes=options.changes,
             signals=options.signals,
+            calm=options.calm,
+            burst=options.burst,
+            compiled=options.compiled,
         )
     print(json.dumps(findings.document(), indent=1))
     return 1 if findings.wrong else 0
