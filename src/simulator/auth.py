@@ -23,7 +23,9 @@ TIMESTAMP_HEADER = "KALSHI-ACCESS-TIMESTAMP"
 SIGNATURE_HEADER = "KALSHI-ACCESS-SIGNATURE"
 ALLOWED_SKEW: Nanos = 10 * SECOND
 _MOST_TIMESTAMP_DIGITS = 20
-_PSS = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+# Kalshi documents a salt as long as the digest. Clients that trade there send longer ones, and Go's
+# verification, which Kalshi's errors show, takes any unless told otherwise.
+_PSS = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO)
 
 
 class NotAuthenticated(TradingSystemError):

@@ -53,7 +53,10 @@ class FaultyOutbox(Outbox):
         return self._silenced_by is not None and self._plan.is_in_force(self._silenced_by)
 
     async def ping(self, payload: bytes) -> None:
-        """Ping the client, unless silent."""
+        """Ping the client, unless silent; what is held up holds pings up too."""
+        wait = self._due[-1] - self._monotonic() if self._due else 0.0
+        if wait > 0:
+            await self._plan.sleep(wait)
         if not self.is_silent:
             await super().ping(payload)
 

@@ -1,4 +1,4 @@
-"""What can be asked for and never is here: deposits, target balances, combos, requests for quotes, milestones.
+"""What can be asked for and never is here: deposits, target balances, combos, quotes, milestones.
 
 Clients ask for it while they start; each answer is that of an exchange, or an account, without any of it.
 """

@@ -27,6 +27,8 @@ _STATUSES = {
     },
     "settled": {MarketStatus.FINALIZED},
 }
+# Filters are not the statuses that markets have: one of those is taken and matches nothing.
+_NO_FILTERS = ("initialized", "active", "inactive", "determined", "disputed", "amended", "finalized")
 # Which status filters each group of time filters may be combined with ("" = none).
 _TIME_FILTERS = {
     "created": {"unopened", "open", ""},
@@ -117,7 +119,7 @@ class PublicApi:
         return json_answer({"markets": rendered, "cursor": cursor})
 
     def _filtered_markets(self, query: Query) -> Iterator[MarketState]:
-        status = query.choice("status", _STATUSES)
+        status = query.choice("status", (*_STATUSES, *_NO_FILTERS))
         combos = query.choice("mve_filter", ("only", "exclude")) == "only"
         self._check_time_filters(query, status)
         tickers = query.names("tickers")
@@ -127,7 +129,7 @@ class PublicApi:
             if (
                 not combos
                 and not self._archive.has_market(state)
-                and (not status or market.status in _STATUSES[status])
+                and (not status or market.status in _STATUSES.get(status, ()))
                 and (tickers is None or market.ticker in tickers)
                 and event in ("", market.event_ticker)
                 and series in ("", market.series_ticker)

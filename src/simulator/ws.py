@@ -26,6 +26,7 @@ from src.simulator.ratelimit import TokenBucket
 from src.simulator.render import Json, millis
 from src.simulator.ws_commands import Commands
 from src.simulator.ws_connection import Connection, Outbox, plain_connection
+from src.simulator.ws_order import as_told
 
 PING_PAYLOAD = b"heartbeat"
 BUFFERED_FRAMES = 100_000
@@ -105,7 +106,7 @@ class TradingSockets:
     def _on_outputs(self, outputs: Sequence[Output]) -> None:
         if not self.connections:
             return
-        for output in outputs:
+        for output in as_told(outputs):
             if isinstance(output, BookChange):
                 self._book_change(output)
             elif isinstance(output, TradePrinted):

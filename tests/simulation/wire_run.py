@@ -3,11 +3,11 @@
 A daemon follows a simulated exchange over real sockets in virtual time, while frames of every channel are
 lost, doubled and overtaken, and while all that is on the way comes late by seconds: without a break, or
 in spells with a calm after each (``--calm``), so that books become good and are traded on in between. A
-strategy speaks at random of any market, and at the worst moments. Checked are, for every change: the book the engine vouches
-for is one that the exchange's book was; for every order: its book is vouched for, and the exchange's book
-was that no longer ago than the limit on the feed's lag; every second: the same of every book that is vouched
-for, whether an order was sent or a gate refused it; once a minute, with the faults halted: all books
-equal the exchange's.
+strategy speaks at random of any market, and at the worst moments. Checked are, for every change: the book
+the engine vouches for is one that the exchange's book was; for every order: its book is vouched for, and
+the exchange's book was that no longer ago than the limit on the feed's lag; every second: the same of every
+book that is vouched for, whether an order was sent or a gate refused it; once a minute, with the faults
+halted: all books equal the exchange's.
 """
 
 from __future__ import annotations

@@ -135,6 +135,28 @@ def test_cash_on_one_shard_backs_nothing_on_another() -> None:
     assert exchange.account("a").cash == 100 * DOLLAR_CASH
 
 
+async def test_transfers_between_shards_count_in_centicents_and_an_order_needs_its_own_shard(
+    serve: Serve,
+) -> None:
+    """10,000 is a dollar. A shard that never had cash knows no user; an id alone is sought on shard 0."""
+    served = await serve(rules=VenueRules(shard_of_series={"KXHIGHNY": 2}))
+    client = served.client
+    unfunded = await client.create()
+    assert (unfunded.status_code, unfunded.json()["error"]["code"]) == (404, "user_not_found")
+    moved = {"source": "event_contract", "destination": "event_contract"}
+    shards = {"source_exchange_shard": 0, "destination_exchange_shard": 2}
+    path = "/portfolio/intra_exchange_instance_transfer"
+    assert (await client.call("POST", path, moved | shards | {"amount": 10_000})).status_code == 200
+    [_, there] = (await client.get("/portfolio/balance"))["balance_breakdown"]
+    assert there == {"exchange_index": 2, "balance": "1.000000"}
+    poor = await client.create(count="10.00")
+    assert (poor.status_code, poor.json()["error"]["code"]) == (400, "insufficient_balance")
+    order_id = (await client.create(count="1.00")).json()["order_id"]
+    order = f"/portfolio/events/orders/{order_id}"
+    assert (await client.call("DELETE", order)).status_code == 404
+    assert (await client.call("DELETE", f"{order}?market_ticker={TICKER}")).status_code == 200
+
+
 async def test_the_balance_is_told_shard_by_shard(serve: Serve) -> None:
     served = await serve(rules=VenueRules(shard_of_series={"KXHIGHNY": 2}))
     served.exchange.transfer(served.client.key_id, TransferRequest(250 * DOLLAR_CASH, 0, 2))

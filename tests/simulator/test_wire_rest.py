@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from src.core.sides import BookSide
 from src.core.units import DOLLAR_CASH, HOUR, MINUTE
@@ -65,6 +69,26 @@ async def test_unauthenticated_requests_get_kalshis_401_bodies(serve: Serve, tmp
     response = await stranger.call("GET", BALANCE)
     assert response.json()["error"]["details"] == "INCORRECT_API_KEY_SIGNATURE"
     await stranger.http.aclose()
+
+
+@pytest.mark.parametrize("salt", [padding.PSS.DIGEST_LENGTH, padding.PSS.MAX_LENGTH])
+async def test_a_pss_signature_may_have_any_salt_and_has_to_be_pss(serve: Serve, salt: Any) -> None:
+    """Documented is a salt as long as the digest; clients in use send the longest that fits."""
+    served = await serve(key_type="rsa")
+    path = f"/trade-api/v2{BALANCE}"
+    headers = served.client.headers("GET", path)
+    text = f"{headers['KALSHI-ACCESS-TIMESTAMP']}GET{path}".encode()
+    key = serialization.load_pem_private_key(served.service.private_key_path.read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+
+    async def status(form: padding.PSS | padding.PKCS1v15) -> int:
+        signed = base64.b64encode(key.sign(text, form, hashes.SHA256())).decode()
+        answer = await served.client.http.get(path, headers=headers | {"KALSHI-ACCESS-SIGNATURE": signed})
+        return answer.status_code
+
+    assert await status(padding.PSS(padding.MGF1(hashes.SHA256()), salt)) == 200
+    assert await status(padding.PSS(padding.MGF1(hashes.SHA512()), salt)) == 401
+    assert await status(padding.PKCS1v15()) == 401
 
 
 async def test_query_string_is_not_signed(serve: Serve) -> None:
@@ -174,6 +198,43 @@ async def test_post_only_cross_says_so(serve: Serve) -> None:
     assert response.json()["error"]["details"] == "post only cross"
 
 
+async def test_a_taker_that_meets_its_own_order_is_a_201_with_nothing_filled(serve: Serve) -> None:
+    """Self-trade prevention is no error: the order exists, has id and no fill, and is canceled."""
+    served = await serve()
+    await served.client.create(side="ask", price="0.4500")
+    met = await served.client.create(price="0.4500")
+    assert met.status_code == 201
+    assert (met.json()["fill_count"], met.json()["remaining_count"]) == ("0.00", "0.00")
+    order = (await served.client.get(f"/portfolio/orders/{met.json()['order_id']}"))["order"]
+    assert (order["status"], order["fill_count_fp"]) == ("canceled", "0.00")
+
+
+async def test_cancels_of_unknown_gone_and_filled_orders_answer_alike(serve: Serve) -> None:
+    """So a 404 proves nothing about what became of an order."""
+    served = await serve(quoted_world())
+    client = served.client
+    filled = (await client.create(price="0.4400", count="1")).json()["order_id"]
+    gone = (await client.create(count="1")).json()["order_id"]
+    await client.call("DELETE", f"/portfolio/events/orders/{gone}")
+    answers = [
+        await client.call("DELETE", f"/portfolio/events/orders/{order_id}")
+        for order_id in (filled, gone, "7f9d1d1e-0000-4000-8000-000000000000")
+    ]
+    assert {(each.status_code, each.text) for each in answers} == {(404, answers[0].text)}
+    assert answers[0].json()["error"]["code"] == "not_found"
+
+
+async def test_counts_may_be_hundredths_and_cash_below_a_cent_is_cut_from_the_balance(serve: Serve) -> None:
+    """``balance`` is whole cents, rounded down; ``balance_dollars`` is exact."""
+    served = await serve(quoted_world())
+    created = (await served.client.create(price="0.4400", count="0.37")).json()
+    assert created["fill_count"] == "0.37"
+    [fill] = (await served.client.get("/portfolio/fills"))["fills"]
+    assert (fill["count_fp"], fill["fee_cost"]) == ("0.37", "0.006400")
+    balance = await served.client.get(BALANCE)
+    assert (balance["balance_dollars"], balance["balance"]) == ("999.830800", 99_983)
+
+
 async def test_body_that_is_not_json_is_a_flat_400(serve: Serve) -> None:
     served = await serve()
     path = "/trade-api/v2/portfolio/events/orders"
@@ -188,7 +249,7 @@ async def test_body_that_is_not_json_is_a_flat_400(serve: Serve) -> None:
     [
         "/markets?limit=1001",
         "/markets?limit=many",
-        "/markets?status=finalized",
+        "/markets?status=over",
         "/markets?status=open&min_close_ts=1",
         "/events?limit=201",
         "/portfolio/orders?limit=1001",
@@ -306,6 +367,8 @@ async def test_market_filters(serve: Serve) -> None:
     assert await tickers("mve_filter=only") == []
     served.service.driver.step_until(T0 + HOUR)
     assert await tickers("status=open") == [TICKER, OTHER]
+    # The statuses that markets have are no filters, and match nothing.
+    assert await tickers("status=active") == []
     served.service.driver.step_until(T0 + 24 * HOUR)
     assert await tickers("status=closed") == [TICKER, OTHER]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import time
@@ -287,7 +288,8 @@ async def test_own_fills_orders_and_positions_arrive_without_sequence_numbers(se
         await command(socket, "subscribe", 1, channels=["fill", "user_orders", "market_positions"])
         await frames(socket, 3)
         await served.client.create(price="0.4400", count="20", client_order_id="mine")
-        fill, position, order = await frames(socket, 3)
+        told = {frame["type"]: frame for frame in await frames(socket, 3)}
+        fill, position, order = told["fill"], told["market_position"], told["user_order"]
         assert all("seq" not in frame for frame in (fill, position, order))
         assert (
             fill["msg"]
@@ -300,13 +302,34 @@ async def test_own_fills_orders_and_positions_arrive_without_sequence_numbers(se
             }
             == fill["msg"]
         )
-        assert (position["type"], position["msg"]["position_cost_dollars"]) == ("market_position", "7.480000")
-        assert order["type"] == "user_order"
+        assert position["msg"]["position_cost_dollars"] == "7.480000"
         assert (order["msg"]["status"], order["msg"]["remaining_count_fp"]) == ("resting", "3.00")
         assert order["msg"]["last_update_reason"] == "Trade"
         served.service.driver.step_until(T0 + 24 * HOUR)
         closed = await receive(socket)
         assert (closed["msg"]["status"], closed["msg"]["last_update_reason"]) == ("canceled", "CloseCancel")
+
+
+async def test_trade_fill_and_order_of_a_match_come_in_any_order(serve: Serve) -> None:
+    """They share id and time, which is what a client has to match them by; each channel keeps its order."""
+    served = await serve(quoted_world())
+    orders, ordinals = set(), []
+    async with served.client.connect() as socket:
+        await command(socket, "subscribe", 1, channels=["trade", "fill", "user_orders"])
+        await frames(socket, 3)
+        for _ in range(40):
+            served.exchange.apply(CrowdQuote(T0, TICKER, (), ((4400, 100),)))
+            await served.client.create(price="0.4400", count="1")
+            told = await frames(socket, 3)
+            of = {frame["type"]: frame for frame in told}
+            orders.add(tuple(frame["type"] for frame in told))
+            ordinals.append(of["trade"]["seq"])
+            assert of["fill"]["msg"]["trade_id"] == of["trade"]["msg"]["trade_id"]
+            assert of["fill"]["msg"]["ts_ms"] == of["trade"]["msg"]["ts_ms"]
+            assert of["user_order"]["msg"]["status"] == "executed"
+            served.exchange.apply(CrowdQuote(T0, TICKER, (), ()))
+    assert orders == set(itertools.permutations(("trade", "fill", "user_order")))
+    assert ordinals == list(range(1, 41))
 
 
 async def test_private_messages_go_to_their_own_account_only(serve: Serve, tmp_path: Path) -> None:
