@@ -133,6 +133,14 @@ async def test_public_reads_work_without_a_key_and_are_not_signed(exchange, budg
     await client.aclose()
 
 
+async def test_with_a_key_public_reads_are_signed_too_and_all_ask_for_english(exchange, client):
+    """Unsigned reads may come from a cache of 15 seconds; the wording of rules is compared in English."""
+    await client.series("KXHIGHNY")
+    headers = exchange.requests[-1].headers
+    assert headers["KALSHI-ACCESS-KEY"]
+    assert headers["Accept-Language"] == "en"
+
+
 async def test_paths_are_signed_as_they_are_sent(exchange, client):
     exchange.routes["GET /portfolio/orders/a b"] = {"order": order(1)}
     assert (await client.order("a b")).order_id == "o1"
