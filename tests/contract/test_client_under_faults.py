@@ -418,7 +418,7 @@ async def test_a_field_missing_from_the_records_fails_the_report_and_names_it(be
         FaultRule("ws.dup", When(channel=BOOKS, probability=0.05), {"times": 2}),
         FaultRule("ws.reorder", When(channel=BOOKS, probability=0.05), {"by": 3}),
         FaultRule("ws.gap", When(channel=BOOKS, probability=0.02), {"by": 3}),
-        FaultRule("ws.seq_reset", When(channel=BOOKS, probability=0.002)),
+        FaultRule("ws.seq_reset", When(channel=BOOKS, probability=0.01)),
         FaultRule("ws.error", When(channel=BOOKS, probability=0.002), {"code": 25}),
         FaultRule("ws.error", When(channel=BOOKS, probability=0.002), {"code": 10}),
     ],

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from src.api.client import KalshiClient
@@ -56,7 +57,6 @@ from tests.simulation.socket_loop import SocketLoop
 
 SERIES = "KXHIGHNY"
 T0 = 1_795_420_800 * SECOND
-PER_EVENT = 10
 CASH = 1_000_000_000 * DOLLAR_CASH
 LIMITS = RiskLimits(
     max_position=CASH,
@@ -88,25 +88,20 @@ class Listing:
         return []
 
     def events(self) -> Iterator[WorldEvent]:
-        """Events of ten markets each, all open."""
-        for number in range(-(-self.markets // PER_EVENT)):
+        """Events of one open market each: a position that cannot be left keeps no other from being bought."""
+        for number in range(self.markets):
             event = f"{SERIES}-26NOV23X{number:03d}"
-            count = min(PER_EVENT, self.markets - number * PER_EVENT)
-            tickers = [f"{event}-B{50 + 2 * place}.5" for place in range(count)]
-            markets = tuple(
-                Market(
-                    ticker=ticker,
-                    event_ticker=event,
-                    series_ticker=SERIES,
-                    status=MarketStatus.INITIALIZED,
-                    open_time=T0,
-                    close_time=T0 + 24 * HOUR,
-                    grid=LINEAR_CENT,
-                    fees=FeeSchedule(),
-                )
-                for ticker in tickers
+            market = Market(
+                ticker=f"{event}-B50.5",
+                event_ticker=event,
+                series_ticker=SERIES,
+                status=MarketStatus.INITIALIZED,
+                open_time=T0,
+                close_time=T0 + 24 * HOUR,
+                grid=LINEAR_CENT,
+                fees=FeeSchedule(),
             )
-            yield ListEvent(T0, event, SERIES, "an event", markets)
+            yield ListEvent(T0, event, SERIES, "an event", (market,))
 
 
 def _level(side: BookSide, price: Price, size: Count) -> int:
@@ -506,13 +501,20 @@ def main() -> int:
     parser.add_argument("--compiled", action="store_true", help="read and apply changes by the compiled path")
     options = parser.parse_args()
     columns = ("virtual minutes", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("minutes", total=options.minutes)
+
+        def on_minute() -> None:
+            progress.advance(bar)
+            if not progress.console.is_terminal:  # a bar is drawn on terminals only
+                done = int(progress.tasks[bar].completed)
+                print(f"{done} of {options.minutes} virtual minutes", file=sys.stderr, flush=True)
+
         findings = run(
             options.markets,
             options.minutes,
             options.seed,
-            lambda: progress.advance(bar),
+            on_minute,
             changes=options.changes,
             signals=options.signals,
             calm=options.calm,
