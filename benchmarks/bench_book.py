@@ -19,6 +19,7 @@ import statistics
 import sys
 import time
 import tracemalloc
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -123,7 +124,7 @@ class Path:
         self.state = MarketState()
         if compiled:
             self.session.read_by(DeltaScanner())
-            self.state.use_arrays(BookArrays())
+            deque(self.state.move_books(BookArrays()), maxlen=0)
         self.session.watch(tickers)
         self.session.on_frame(_SUBSCRIBED, 0)
         self.state.apply(FeedUp("market", 0))

@@ -18,7 +18,8 @@ from src.core.units import Nanos
 
 MOST_CHANGES = 512
 """Changes of one event: what is urgent must not wait for more."""
-_FIRST_PLACES = 256
+_FIRST_MARKETS = 128
+_WORDS_PER_NAME = 4
 _TAIL = bytes(PADDING)
 
 if sys.byteorder != "little":
@@ -31,11 +32,12 @@ class DeltaScanner:
     def __init__(self) -> None:
         self._index: dict[str, int] = {}
         self._tickers: list[str] = []
-        self._words = np.zeros(0, np.uint64)
-        self._spans = np.zeros(1, np.int64)
-        self._table = np.full(_FIRST_PLACES, -1, np.int64)
-        self._ready = np.zeros(0, np.uint8)
-        self._place = np.zeros(0, np.int64)
+        # Room for more markets than there are: a feed of thousands is told of them one by one.
+        self._words = np.zeros(_WORDS_PER_NAME * _FIRST_MARKETS, np.uint64)
+        self._spans = np.zeros(_FIRST_MARKETS + 1, np.int64)
+        self._table = np.full(2 * _FIRST_MARKETS, -1, np.int64)
+        self._ready = np.zeros(_FIRST_MARKETS, np.uint8)
+        self._place = np.full(2 * _FIRST_MARKETS, -1, np.int64)
         self._changes = np.empty((MOST_CHANGES, 6), np.int64)
         self._state = np.zeros(4, np.int64)
         self._text = np.zeros(0, np.uint8)
@@ -70,7 +72,7 @@ class DeltaScanner:
 
     def read(self, sid: int, seq: int, ts: Nanos) -> BookDeltas | None:
         """The run of plain changes from the next message on that continue ``sid`` after ``seq``, or None."""
-        state, place, markets = self._state, self._place, len(self._tickers)
+        state, place, markets = self._state, self._place, len(self._ready)
         began = int(state[AT])
         state[KEPT] = state[TOUCHED] = 0
         state[SEQ] = seq
@@ -100,19 +102,28 @@ class DeltaScanner:
             self._index[ticker] = -1
             return -1
         index = self._index[ticker] = len(self._tickers)
+        if index == len(self._ready):
+            self._double()
         self._tickers.append(ticker)
         raw = ticker.encode()
         words = np.frombuffer(raw + bytes(-len(raw) % 8), "<u8")
-        self._words = np.concatenate((self._words, words))
-        self._spans = np.append(self._spans, len(self._words))
-        self._ready = np.append(self._ready, np.uint8(0))
-        self._place = np.full(2 * len(self._tickers), -1, np.int64)
-        if 2 * len(self._tickers) > len(self._table):
-            self._table = np.full(2 * len(self._table), -1, np.int64)
-            for each in range(index):
-                self._enter(each)
+        first = int(self._spans[index])
+        after = self._spans[index + 1] = first + len(words)
+        while after > len(self._words):
+            self._words = np.concatenate((self._words, np.zeros_like(self._words)))
+        self._words[first:after] = words
         self._enter(index)
         return index
+
+    def _double(self) -> None:
+        """Make room for as many markets again."""
+        markets = len(self._ready)
+        self._ready = np.concatenate((self._ready, np.zeros_like(self._ready)))
+        self._spans = np.concatenate((self._spans, np.zeros(markets, np.int64)))
+        self._place = np.full(2 * len(self._ready), -1, np.int64)
+        self._table = np.full(2 * len(self._ready), -1, np.int64)
+        for each in range(markets):
+            self._enter(each)
 
     def _enter(self, index: int) -> None:
         first, after = int(self._spans[index]), int(self._spans[index + 1])

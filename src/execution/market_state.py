@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,8 @@ class _Rows(dict[str, int]):
 class MarketState:
     """Markets and books. A book exists only from a snapshot until something casts doubt on it.
 
-    Books are kept one by one until ``use_arrays``, and in its arrays from then on, to the same effect.
+    Books are kept one by one until ``move_books`` is through, and in its arrays from then on, to the same
+    effect.
     """
 
     def __init__(self) -> None:
@@ -135,16 +136,24 @@ class MarketState:
             complaints.append((change.ticker, complaint))
         return complaints
 
-    def use_arrays(self, arrays: BookArrays) -> None:
-        """Keep the books in ``arrays`` from now on, what they hold included."""
+    def move_books(self, arrays: BookArrays) -> Iterator[None]:
+        """Keep the books in ``arrays``, what they hold included: one of them a step.
+
+        Events may be handled between two steps. Batches are applied by ``arrays`` once all books are there.
+        """
+        self._rows.clear()  # an attempt that was broken off left them in other arrays
+        while waiting := [ticker for ticker in self._books if ticker not in self._rows]:
+            for ticker in waiting:
+                book = self._books[ticker]
+                moved = arrays.book(ticker, book.grid)
+                if book.is_valid:
+                    bids, asks = book.levels(BookSide.BID), book.levels(BookSide.ASK)
+                    moved.apply_snapshot(bids, asks, book.seq, book.ts, book.ts_event)
+                self._books[ticker], self._rows[ticker] = moved, moved.row
+                if ticker in self._valid:
+                    self._valid[ticker] = moved.row
+                yield
         self._arrays = arrays
-        for ticker, book in self._books.items():
-            moved = self._books[ticker] = self._new_book(ticker, book.grid)
-            if book.is_valid:
-                bids, asks = book.levels(BookSide.BID), book.levels(BookSide.ASK)
-                moved.apply_snapshot(bids, asks, book.seq, book.ts, book.ts_event)
-            if ticker in self._valid:
-                self._valid[ticker] = self._rows[ticker]
 
     def book(self, ticker: str) -> OrderBook | None:
         """The book, or None when the feed does not vouch for it."""

@@ -46,6 +46,7 @@ from src.runtime.leadership import lead, unless_stopped
 from src.runtime.open_store import open_durable, when_up
 from src.runtime.operations import operating_services
 from src.runtime.operator import operator
+from src.runtime.pauses import shorten_pauses
 from src.runtime.rules import Acknowledgements
 from src.runtime.session_tape import SessionTape
 from src.runtime.settings import Settings
@@ -119,6 +120,7 @@ async def _serve(
         stack.push_async_callback(status.stop)
         log.info("running", mode=mode.value, exchange=settings.exchange.base_url, metrics_port=port)
         alerter.send(Alert(Severity.INFO, "start", f"started in {mode.value} mode", venue.clock.now()))
+        shorten_pauses()
         try:
             await _until_stopped(daemon, stop)
         except Exception as error:

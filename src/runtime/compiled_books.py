@@ -2,7 +2,8 @@
 
 A daemon starts with plain books. Where it follows many markets, a process of its own compiles the kernels
 into numba's cache (half a minute of one core the first time, a second or two afterwards), a thread then loads
-them from there, and between two events the engine's books move into arrays and the feed gets its scanner.
+them from there, the engine's books move into arrays a few at a time between events, and the feed gets its
+scanner.
 Without numba, or when compiling fails, the plain books stay: both give the same books from the same messages.
 """
 
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from src.execution.market_state import MarketState
+from src.runtime.pauses import collection_put_off
 
 if TYPE_CHECKING:
     from src.api.delta_scan import DeltaScanner
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 FROM_MARKETS = 500
 """Fewer markets do not send enough for it to be worth numba's 100 MB."""
 _LOOK_EVERY_S = 30.0
+_MOVED_AT_ONCE = 16  # half a millisecond's work
 # Niced, because the feed and the engine go on beside it.
 _COMPILE = "import os; os.nice(10); import src.api.delta_scan, src.core.book_arrays"
 _ROOT = Path(__file__).parents[2]
@@ -53,7 +56,9 @@ async def compile_books(feed: Feed, markets: MarketState, sleep: Sleep = asyncio
         log.warning("plain_books", reason=reason)
     else:
         scanner, arrays = await asyncio.to_thread(_load)
-        markets.use_arrays(arrays())
+        for moved, _ in enumerate(markets.move_books(arrays())):
+            if moved % _MOVED_AT_ONCE == 0:
+                await asyncio.sleep(0)  # messages are waiting meanwhile
         feed.read_compiled(scanner)
         log.info("compiled_books", markets=feed.watched)
     await asyncio.Event().wait()
@@ -81,7 +86,8 @@ async def _compiled() -> str:
 
 
 def _load() -> tuple[type[DeltaScanner], type[BookArrays]]:
-    from src.api.delta_scan import DeltaScanner
-    from src.core.book_arrays import BookArrays
+    with collection_put_off():
+        from src.api.delta_scan import DeltaScanner
+        from src.core.book_arrays import BookArrays
 
     return DeltaScanner, BookArrays

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.api.delta_scan import DeltaScanner
+from src.api.delta_scan import MOST_CHANGES, DeltaScanner
 from src.api.session import WORTHWHILE, FeedSession
 from src.core.book_arrays import BookArrays
 from src.core.events import (
@@ -45,6 +46,10 @@ TICKERS = list(GRIDS)
 BOOKS = 3
 
 
+def move_all_books(state: MarketState) -> None:
+    deque(state.move_books(BookArrays()), maxlen=0)
+
+
 class Side:
     """One path from bytes to books; ``compiled`` or not."""
 
@@ -61,7 +66,7 @@ class Side:
         self.batches = 0
         if compiled:
             self.session.read_by(DeltaScanner())
-            self.state.use_arrays(BookArrays())
+            move_all_books(self.state)
         self.session.open()
         self.session.watch(TICKERS)
         for event in (*(MarketUpdate(market(each), 0) for each in TICKERS), FeedUp("market", 0)):
@@ -519,10 +524,63 @@ def test_books_keep_their_contents_when_they_move_into_the_arrays() -> None:
         each.resync(TICKERS[:1], 3)
     moved.compiled = True
     moved.session.read_by(DeltaScanner())
-    moved.state.use_arrays(BookArrays())
+    move_all_books(moved.state)
     assert moved.books() == plain.books()
     further = run_of([body_of(TICKERS[1 + i % 3], "0.4000", "1.25") for i in range(WORTHWHILE + 4)], 6)
     for each in (plain, moved):
         each.receive(further, 4)
     assert moved.batches == 1
     assert moved.outcome() == plain.outcome()
+
+
+def test_messages_go_on_between_the_steps_of_the_move() -> None:
+    """Books move a few at a time in a feed at work: what comes in between finds each where it is."""
+    plain, moved = Side(compiled=False), Side(compiled=False)
+    for each in (plain, moved):
+        each.receive([SUBSCRIBED, *opening(0)], 1)
+    seq = 4
+    for _ in moved.state.move_books(BookArrays()):
+        seq += 1
+        frames = run_of([body_of(TICKERS[seq % 4], "0.4000", "1.25")], seq)
+        for each in (plain, moved):
+            each.receive(frames, seq)
+        assert moved.books() == plain.books()
+    assert seq == 4 + len(TICKERS)
+    assert moved.outcome() == plain.outcome()
+
+
+def test_a_move_that_was_broken_off_begins_anew() -> None:
+    """Rows of the arrays of the first attempt must not be taken for rows of the second."""
+    plain, moved = Side(compiled=False), Side(compiled=False)
+    for each in (plain, moved):
+        each.receive([SUBSCRIBED, *opening(0)], 1)
+    broken_off = moved.state.move_books(BookArrays())
+    next(broken_off)
+    broken_off.close()
+    move_all_books(moved.state)
+    moved.compiled = True
+    moved.session.read_by(DeltaScanner())
+    further = run_of([body_of(TICKERS[i % 4], "0.4000", "1.25") for i in range(WORTHWHILE + 6)], 5)
+    for each in (plain, moved):
+        each.receive(further, 4)
+    assert moved.batches == 1
+    assert moved.outcome() == plain.outcome()
+
+
+def test_the_scanner_has_room_for_any_number_of_markets_and_their_names() -> None:
+    """Its tables are doubled on the way; names of a few and of many words stay apart."""
+    scanner = DeltaScanner()
+    names = [f"KX{'LONG' * (i % 23)}-26NOV23-B{i}.5" for i in range(1_000)]
+    for count in (1, 129, len(names)):
+        for name in names[:count]:
+            scanner.admit(name)
+        frames = run_of([body_of(name, "0.4000", "1.00") for name in names[:count][-MOST_CHANGES:]], 1)
+        scanner.begin(frames)
+        run = scanner.read(BOOKS, 0, 7)
+        assert run is not None
+        assert run.tickers == tuple(names[:count][-MOST_CHANGES:])
+    scanner.dismiss([names[-1]])
+    scanner.begin(run_of([body_of(name, "0.4000", "1.00") for name in names[-2:]], 1))
+    left = scanner.read(BOOKS, 0, 8)
+    assert left is not None
+    assert left.tickers == (names[-2],)
