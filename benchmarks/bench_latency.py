@@ -13,20 +13,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import aiohttp
 import httpx
 import msgspec
-import uvloop
 from cryptography.hazmat.primitives.asymmetric import rsa
 from websockets.asyncio.client import ClientConnection, connect
 
-from benchmarks.bench_daemon_load import Screen
+from benchmarks.live_daemon import BenchEngine, Plugs, durable_store, run_on_the_daemons_loop, running
 from benchmarks.machine import machine, percentile
 from benchmarks.venue import MARKETS_PER_EVENT, NEWS, SERIES, Venue, asked, tickers, venue_process
 from src.api.aiohttp_transport import AiohttpTransport
@@ -34,19 +31,15 @@ from src.api.client import KalshiClient
 from src.api.feed import KalshiFeed
 from src.api.gateway import KalshiGateway
 from src.api.signing import Signer
-from src.core.actions import TradingState
 from src.core.events import Event, ForecastUpdate, OrderAccepted, OrderRejected, OrderUnknown
-from src.core.ports import ApprovedOrder, MarketView
+from src.core.ports import ApprovedOrder, MarketView, Store
 from src.core.sides import Outcome
 from src.core.signal import Signal, make_signal_id
 from src.core.units import HOUR
-from src.database.embedded import EmbeddedPostgres
-from src.database.store import PostgresStore
-from src.execution.engine import Action, Engine
-from src.execution.limits import ReconcilePolicy, RiskLimits
+from src.execution.engine import Action
+from src.execution.limits import RiskLimits
 from src.monitors.simulated_weather import SimulatedWeatherSource
 from src.runtime.clocks import SystemClock, wall_ms
-from src.runtime.daemon import Daemon
 from src.runtime.supervisor import Service
 
 WARM_UP = 50
@@ -90,24 +83,18 @@ class Follower:
         return None
 
 
-class MarkedEngine(Engine):
-    """Notes when a forecast reached it and when it was decided; ``ready`` once it may trade every market."""
+class MarkedEngine(BenchEngine):
+    """Notes when a forecast reached it and when it was decided."""
 
     def __init__(self, marks: Marks, names: Sequence[str]) -> None:
         limits = RiskLimits(max_trades_per_hour=10**9, max_trades_per_day=10**9, max_account_age=HOUR)
-        super().__init__([Follower()], limits, ReconcilePolicy(), {})
+        super().__init__(Follower(), limits, names)
         self._marks = marks
-        self._names = names
-        self.ready = asyncio.Event()
 
     def handle(self, event: Event) -> list[Action]:
         """Handle it."""
         if not isinstance(event, ForecastUpdate):
-            other = super().handle(event)
-            waits = not self.ready.is_set() and self.control.state is TradingState.ACTIVE
-            if waits and all(map(self.book, self._names)):
-                self.ready.set()
-            return other
+            return super().handle(event)
         self._marks["parsed"].append(time.perf_counter_ns())
         out = super().handle(event)
         self._marks["decided"].append(time.perf_counter_ns())
@@ -203,7 +190,7 @@ async def system(
     signer: Signer,
     pipe: Connection,
     order: tuple[int, float],
-    store: PostgresStore,
+    store: Store,
 ) -> tuple[list[tuple[int, int]], Marks]:
     """The daemon with everything that trading needs."""
     clock = SystemClock()
@@ -211,25 +198,17 @@ async def system(
     feed = KalshiFeed(ws_url, signer, client, clock, series=(SERIES,), on_bad=print)
     gateway = MarkedGateway(client, clock)
     gateway.marks = marks
-    engine = MarkedEngine(marks, tickers(order[0]))
-    daemon = Daemon(
-        engine=engine,
+    plugs = Plugs(
+        engine=MarkedEngine(marks, tickers(order[0])),
         clock=clock,
-        store=store,
         gateway=gateway,
-        sources={"market": feed.stream, "weather": SimulatedWeatherSource(news, clock).stream},
-        notifier=Screen(),
-        readers=(),
-        resync=feed.resync,
-        on_latency=lambda _: None,
+        feed=feed,
+        sources={"weather": SimulatedWeatherSource(news, clock).stream},
         services=[Service("signatures", lambda: client.keep_signature_ready(order[1] / 2))],
     )
-    task = asyncio.create_task(daemon.run())
-    await asyncio.wait_for(engine.ready.wait(), 60)
-    pipe.send(order)
-    times: list[tuple[int, int]] = await asked(pipe)
-    daemon.stop()
-    await task
+    async with running(plugs, store):
+        pipe.send(order)
+        times: list[tuple[int, int]] = await asked(pipe)
     return times, marks
 
 
@@ -246,7 +225,7 @@ def show_stages(times: Sequence[tuple[int, int]], marks: Marks) -> None:
         print(f"    {name:40s} p50 {percentile(micros, 0.5):7.0f} us   p99 {percentile(micros, 0.99):7.0f}")
 
 
-async def run(options: argparse.Namespace, directory: Path) -> None:
+async def run(options: argparse.Namespace, database: str) -> None:
     """Everything in one run."""
     order = (options.news + WARM_UP, options.gap_ms / 1_000)
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -255,34 +234,24 @@ async def run(options: argparse.Namespace, directory: Path) -> None:
     with venue_process(order[0], script) as (pipe, base_url, ws_url):
         news = ws_url.partition("/trade-api")[0] + NEWS
         await references(news, base_url, pipe, order, signer)
-        async with EmbeddedPostgres(directory) as url:
-            for name, transport in (("httpx", None), ("aiohttp", AiohttpTransport())):
-                store = await PostgresStore.open(url, f"bench_{name}")
-                await store.lock("daemon")
-                client = KalshiClient(base_url, signer, transport=transport)
-                # The venue's rate limits are not what is measured.
-                client.budget.learn(read_rate=1e6, read_capacity=1e6, write_rate=1e6, write_capacity=1e6)
+        for name, transport in (("httpx", None), ("aiohttp", AiohttpTransport())):
+            client = KalshiClient(base_url, signer, transport=transport)
+            # The venue's rate limits are not what is measured.
+            client.budget.learn(read_rate=1e6, read_capacity=1e6, write_rate=1e6, write_capacity=1e6)
+            async with durable_store(database, f"bench_{name}") as store:
                 times, marks = await system(news, ws_url, client, signer, pipe, order, store)
-                show(f"this system, over {name}", times)
-                show_stages(times, marks)
-                await client.aclose()
-                await store.close()
+            show(f"this system, over {name}", times)
+            show_stages(times, marks)
+            await client.aclose()
         pipe.send(None)
 
 
 def main() -> int:
-    """Run with the loop the daemon uses."""
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--news", type=int, default=400)
     parser.add_argument("--gap-ms", type=float, default=25.0)
-    options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        Path(directory).chmod(0o755)  # where we are root, the server runs as another user
-        runner.run(run(options, Path(directory) / "postgres"))
-    return 0
+    return run_on_the_daemons_loop(parser.parse_args(), run)
 
 
 if __name__ == "__main__":

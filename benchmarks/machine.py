@@ -25,3 +25,12 @@ def percentile(values: Sequence[float], share: float) -> float:
 def peak_mb() -> float:
     """The most memory this process has held, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def waited_for_a_core() -> float:
+    """Seconds for which the calling thread could have run and did not, because others had the cores.
+
+    Zero where the system does not tell.
+    """
+    schedstat = Path("/proc/thread-self/schedstat")
+    return int(schedstat.read_text().split()[1]) / 1e9 if schedstat.exists() else 0.0

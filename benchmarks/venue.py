@@ -30,7 +30,9 @@ NEWS = "/sim/v1/weather"
 MARKETS_PER_EVENT = 10
 BOOKS_SID = 3
 _SIDS = {"user_orders": 1, "fill": 2, "orderbook_delta": BOOKS_SID, "trade": 4, "market_lifecycle_v2": 5}
+_MOST_MADE_UP_S = 0.01
 _CONTENT_LENGTH = re.compile(r"(?i)\r\ncontent-length: *([0-9]+)")
+_OPENING = (("yes", 3_500), ("no", 4_000))
 _OPEN, _CLOSE = "2020-01-01T00:00:00Z", "2040-01-01T00:00:00Z"
 
 Levels = dict[tuple[str, str, Price], Count]
@@ -69,28 +71,36 @@ class Books:
 
     def __init__(self, names: list[str]) -> None:
         self.names = names
-        self.sizes: Levels = {}
+        self._sizes = {name: dict.fromkeys(_OPENING, 100_000) for name in names}
         self.seq = 0
         self._turn = 0
 
-    def snapshot(self, ticker: str) -> bytes:
-        """A book with one level on each side."""
+    def snapshot(self, ticker: str, command: int | None = None) -> bytes:
+        """The whole book; asks at YES prices, as the client subscribes to them."""
         self.seq += 1
-        for leg, price in (("yes", 3_500), ("no", 4_000)):
-            self.sizes[ticker, leg, price] = 100_000
-        msg = {
-            "market_ticker": ticker,
-            "yes_dollars_fp": [["0.3500", "1000.00"]],
-            "no_dollars_fp": [["0.4000", "1000.00"]],
-        }
+        msg: dict[str, Any] = {"market_ticker": ticker, "yes_dollars_fp": [], "no_dollars_fp": []}
+        for (leg, price), size in self._sizes[ticker].items():
+            if size:
+                msg[f"{leg}_dollars_fp"].append([format_price(price), format_count(size)])
         body = {"type": "orderbook_snapshot", "sid": BOOKS_SID, "seq": self.seq, "msg": msg}
+        if command is not None:
+            body["id"] = command
         return ws_frame(json.dumps(body, separators=(",", ":")).encode())
+
+    def levels(self) -> Levels:
+        """Every level that holds something."""
+        return {
+            (name, *level): size
+            for name, sizes in self._sizes.items()
+            for level, size in sizes.items()
+            if size
+        }
 
     def orderbook(self, ticker: str) -> dict[str, Any]:
         """A whole book as REST gives it: asks as bids for NO, at NO's own price."""
         legs: dict[str, list[tuple[str, str]]] = {"yes": [], "no": []}
-        for (name, leg, price), size in self.sizes.items():
-            if name == ticker and size:
+        for (leg, price), size in self._sizes[ticker].items():
+            if size:
                 own = price if leg == "yes" else DOLLAR_PRICE - price
                 legs[leg].append((format_price(own), format_count(size)))
         return {f"{leg}_dollars": levels for leg, levels in legs.items()}
@@ -101,10 +111,10 @@ class Books:
         self._turn += 1
         ticker = self.names[turn * 7 % len(self.names)]
         leg, price = ("yes", 2_000 + turn % 23 * 100) if turn % 2 else ("no", 5_000 + turn % 29 * 100)
-        key = (ticker, leg, price)
-        resting = self.sizes.get(key, 0)
+        sizes = self._sizes[ticker]
+        resting = sizes.get((leg, price), 0)
         delta = -resting if resting and turn % 3 == 0 else 100 + turn * 7_919 % 30_011
-        self.sizes[key] = resting + delta
+        sizes[leg, price] = resting + delta
         self.seq += 1
         return ws_frame(
             f'{{"type":"orderbook_delta","sid":{BOOKS_SID},"seq":{self.seq},"msg":{{"market_ticker":"{ticker}",'
@@ -149,9 +159,7 @@ class Venue:
         self.books = Books(tickers(markets))
         self.socket: ServerConnection | None = None
         self.news: asyncio.Queue[ServerConnection] = asyncio.Queue()
-        self.subscribed = asyncio.Event()
         self.arrivals: asyncio.Queue[int] = asyncio.Queue()
-        self._ready: set[str] = set()
 
     def rest(self, method: str, target: str, body: bytes) -> bytes:
         """Answer a REST call."""
@@ -193,27 +201,38 @@ class Venue:
                     await self._command(socket, json.loads(raw))
 
     async def _command(self, socket: ServerConnection, command: dict[str, Any]) -> None:
-        """Acknowledge a subscription and send a snapshot of every book asked for."""
-        for channel in command.get("params", {}).get("channels", ()):
+        """Acknowledge a subscription, list them, send a snapshot of every book asked for."""
+        params = command.get("params", {})
+        if command["cmd"] == "list_subscriptions":
+            listed = [{"channel": channel, "sid": sid} for channel, sid in _SIDS.items()]
+            await socket.send(json.dumps({"id": command["id"], "type": "ok", "msg": listed}))
+        if params.get("action") == "get_snapshot":
+            for ticker in params["market_tickers"]:
+                socket.transport.write(self.books.snapshot(ticker, command["id"]))
+        for channel in params.get("channels", ()):
             msg = {"channel": channel, "sid": _SIDS[channel]}
             await socket.send(json.dumps({"id": command["id"], "type": "subscribed", "msg": msg}))
             if channel == "orderbook_delta":
-                for ticker in command["params"]["market_tickers"]:
+                for ticker in params["market_tickers"]:
                     socket.transport.write(self.books.snapshot(ticker))
-                    self._ready.add(ticker)
-        if len(self._ready) == len(self.books.names):
-            self.subscribed.set()
 
-    async def pace(self, count: int, rate: int) -> None:
-        """Send ``count`` changes, ``rate`` a second, a millisecond's worth at a time."""
+    async def pace(self, count: int, rate: int) -> float:
+        """Send ``count`` changes, ``rate`` a second, a millisecond's worth at a time.
+
+        A sender that was held up does not make up for it with a flood: it goes on at its pace. Returns the
+        seconds it was late by in all.
+        """
         assert self.socket is not None
-        begin, sent = time.perf_counter(), 0
+        begin, sent, late = time.perf_counter(), 0, 0.0
         while sent < count:
-            due = min(count, int((time.perf_counter() - begin) * rate))
+            await asyncio.sleep(0.001)
+            elapsed = time.perf_counter() - begin - late
+            late += max(0.0, elapsed - sent / rate - _MOST_MADE_UP_S)
+            due = min(count, int((time.perf_counter() - begin - late) * rate))
             while sent < due:
                 self.socket.transport.write(self.books.delta(time.perf_counter_ns() // 1_000))
                 sent += 1
-            await asyncio.sleep(0.001)
+        return late
 
     async def flood(self, frames: list[bytes]) -> None:
         """Send these as fast as they are taken."""
@@ -273,6 +292,7 @@ def venue_process(markets: int, script: Script) -> Iterator[tuple[Connection, st
     ours, theirs = spawn.Pipe()
     process = spawn.Process(target=_main, args=(markets, script, theirs), daemon=True)
     process.start()
+    theirs.close()  # a venue that fails then ends the reading of ``ours``, instead of leaving it waiting
     try:
         rest, ws = ours.recv()
         yield ours, f"http://127.0.0.1:{rest}{BASE}", f"ws://127.0.0.1:{ws}/trade-api/ws/v2"

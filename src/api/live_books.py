@@ -42,10 +42,11 @@ class LiveBooks:
             self._scanner.dismiss(gone)
 
     def read_by(self, scanner: DeltaScanner) -> None:
-        """Keep ``scanner`` informed from now on."""
+        """Keep ``scanner`` informed from now on: of a book that is live already at its next change.
+
+        Thousands at once would hold up the messages that are waiting.
+        """
         self._scanner = scanner
-        for ticker in self._live - self._clocks.keys():
-            scanner.admit(ticker)
 
     def still_missing(self, watched: set[str]) -> set[str]:
         """Those of ``watched`` that are not live, and were not at the last call either."""
@@ -66,8 +67,8 @@ class LiveBooks:
                 return ()  # the snapshot holds every change up to its clock
             # From here on the order of the stream suffices; clocks may restart after maintenance.
             del self._clocks[ticker]
-            if self._scanner is not None:
-                self._scanner.admit(ticker)
+        if self._scanner is not None:
+            self._scanner.admit(ticker)
         return (event,)
 
     def snapshot(self, frame: SnapshotFrame, watched: set[str], ts: Nanos) -> tuple[Event, ...]:

@@ -90,4 +90,6 @@ def _load() -> tuple[type[DeltaScanner], type[BookArrays]]:
         from src.api.delta_scan import DeltaScanner
         from src.core.book_arrays import BookArrays
 
+        # The first call of a kernel makes numba load 50 ms' worth of modules more: here, not in the loop.
+        DeltaScanner().admit("any")
     return DeltaScanner, BookArrays
