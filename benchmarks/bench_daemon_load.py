@@ -109,13 +109,7 @@ async def script(venue: Venue, pipe: Connection) -> None:
         if rate:
             pipe.send(await venue.pace(count, rate))
         else:
-            frames = []
-            while len(frames) < count:
-                frames.append(venue.books.delta(0))
-                if len(frames) % 1_000 == 0:
-                    await asyncio.sleep(0)  # the daemon's pings want answers
-            pipe.send("go")
-            await venue.flood(frames)
+            await venue.flood(count)
         # In a thread: the reader may wait for the last changes, which this loop still has to write.
         await asyncio.to_thread(pipe.send, venue.books.levels())
 
@@ -144,9 +138,8 @@ async def steady(engine: TimedEngine, pipe: Connection, rate: int, seconds: int)
 
 async def flood(engine: TimedEngine, pipe: Connection, count: int) -> str:
     """Receive ``count`` changes as fast as possible."""
-    pipe.send((count, 0))
-    await asked(pipe)
     begin, cpu = time.perf_counter(), time.process_time()
+    pipe.send((count, 0))
     await engine.handled(count)
     seconds, busy = time.perf_counter() - begin, time.process_time() - cpu
     _check(engine, await asked(pipe))

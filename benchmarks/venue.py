@@ -31,6 +31,7 @@ MARKETS_PER_EVENT = 10
 BOOKS_SID = 3
 _SIDS = {"user_orders": 1, "fill": 2, "orderbook_delta": BOOKS_SID, "trade": 4, "market_lifecycle_v2": 5}
 _MOST_MADE_UP_S = 0.01
+_FLOOD_AT_ONCE = 100
 _CONTENT_LENGTH = re.compile(r"(?i)\r\ncontent-length: *([0-9]+)")
 _OPENING = (("yes", 3_500), ("no", 4_000))
 _OPEN, _CLOSE = "2020-01-01T00:00:00Z", "2040-01-01T00:00:00Z"
@@ -234,11 +235,11 @@ class Venue:
                 sent += 1
         return late
 
-    async def flood(self, frames: list[bytes]) -> None:
-        """Send these as fast as they are taken."""
+    async def flood(self, count: int) -> None:
+        """Send ``count`` changes as fast as they are taken."""
         assert self.socket is not None
-        for start in range(0, len(frames), 100):
-            self.socket.transport.write(b"".join(frames[start : start + 100]))
+        for _ in range(0, count, _FLOOD_AT_ONCE):
+            self.socket.transport.write(b"".join(self.books.delta(0) for _ in range(_FLOOD_AT_ONCE)))
             await self.socket.drain()
 
 
