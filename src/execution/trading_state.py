@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from bisect import bisect_right, insort
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 
@@ -47,7 +47,7 @@ class TradingControl:
         self.strategies_off: dict[str, str] = {}
         self.reductions: dict[str, Reduction] = {}
         self._soft_days: dict[str, str] = {}
-        self._trades: deque[Nanos] = deque()
+        self._trades: list[Nanos] = []  # ascending
 
     def restore(self, values: Mapping[str, str], trades: list[Nanos]) -> None:
         """Bring everything back from the store. ``trades``: creation times of our entry orders."""
@@ -61,7 +61,7 @@ class TradingControl:
                 self.strategies_off[key.removeprefix(_OFF)] = value
             elif key.startswith(_SOFT):
                 self._soft_days[key.removeprefix(_SOFT)] = value
-        self._trades.extend(sorted(trades))
+        self._trades = sorted(trades)
 
     # --- states ------------------------------------------------------------------------------------
 
@@ -194,13 +194,12 @@ class TradingControl:
 
     def count_trade(self, ts: Nanos) -> None:
         """An entry order was approved."""
-        self._trades.append(ts)
+        insort(self._trades, ts)
 
     def trades_since(self, ts: Nanos, span: Nanos) -> int:
         """Entry orders approved within ``span`` (an hour or a day) before ``ts``."""
-        while self._trades and self._trades[0] <= ts - DAY:
-            self._trades.popleft()
-        return sum(1 for trade in self._trades if trade > ts - span)
+        del self._trades[: bisect_right(self._trades, ts - DAY)]
+        return len(self._trades) - bisect_right(self._trades, ts - span)
 
     # --- inside ------------------------------------------------------------------------------------
 

@@ -293,3 +293,22 @@ def test_a_strategy_is_switched_off_for_good_and_on_by_a_person() -> None:
     life.keep(life.control.switch_strategy("weather_model", "owner", "mended", NOON, on=True))
     life.restart(NOON)
     assert not life.control.strategies_off
+
+
+@given(
+    before=st.lists(st.integers(0, 3 * DAY), max_size=20),
+    steps=st.lists(st.tuples(st.integers(-HOUR, 8 * HOUR), st.booleans()), max_size=60),
+)
+def test_trades_are_counted_as_if_all_were_looked_at(before: list[int], steps: list[tuple[int, bool]]) -> None:
+    """Entries of the last hour and day, restored ones included; a clock that steps back loses none."""
+    control = TradingControl(RiskLimits())
+    control.restore({}, before)
+    known, now = list(before), 3 * DAY
+    for step, is_entry in steps:
+        now += step
+        if is_entry:
+            control.count_trade(now)
+            known.append(now)
+        known = [trade for trade in known if trade > now - DAY]  # what is a day old is forgotten for good
+        for span in (HOUR, DAY):
+            assert control.trades_since(now, span) == sum(trade > now - span for trade in known)
