@@ -26,6 +26,7 @@ import msgspec
 
 from benchmarks.machine import machine, peak_mb
 from src.api.delta_scan import DeltaScanner
+from src.api.doubt_time import DoubtTime
 from src.api.following import Refresh
 from src.api.session import FeedSession
 from src.core.book_arrays import BookArrays
@@ -120,7 +121,7 @@ class Path:
     """The product's own path without its sockets and queues: the feed's session, then the engine's books."""
 
     def __init__(self, tickers: Sequence[str], *, compiled: bool) -> None:
-        self.session = FeedSession(NoBoard(), print)
+        self.session = FeedSession(NoBoard(), print, DoubtTime())
         self.state = MarketState()
         if compiled:
             self.session.read_by(DeltaScanner())

@@ -20,6 +20,7 @@ from src.api.board import Emit, MarketBoard
 from src.api.budget import Sleep, loop_time
 from src.api.client import KalshiClient
 from src.api.commands import BOOKS
+from src.api.doubt_time import DoubtTime
 from src.api.dropping import Dropped, is_refusal, reason_of, stop_tasks
 from src.api.extras import OnMessage
 from src.api.following import OnBad, Refresh
@@ -116,6 +117,7 @@ class KalshiFeed:
         self._runner: asyncio.Task[None] | None = None
         self._heard_at = 0.0
         self._account_down = False
+        self._doubt = DoubtTime()
         self._make_scanner: Callable[[], DeltaScanner] | None = None
         self.frames_received = 0
         """Messages read from the socket."""
@@ -252,7 +254,11 @@ class KalshiFeed:
         ) as socket:
             make = FeedSession if self._tape is None else self._tape.session
             session = make(
-                self._board, self._on_bad, account_down=self._account_down, late_after=self._late_after
+                self._board,
+                self._on_bad,
+                self._doubt,
+                account_down=self._account_down,
+                late_after=self._late_after,
             )
             if self._make_scanner is not None:
                 session.read_by(self._make_scanner())
@@ -371,5 +377,6 @@ class KalshiFeed:
         books = tuple(sorted(self._board.watched))
         if self._tape is not None:
             self._tape.down(books, reason, now)
-        invalid = (BookInvalid(books, reason, now),) if books else ()
-        await self._emit((*invalid, FeedDown("market", reason, now)))
+        ts = self._doubt.raised(now)
+        invalid = (BookInvalid(books, reason, ts),) if books else ()
+        await self._emit((*invalid, FeedDown("market", reason, ts)))

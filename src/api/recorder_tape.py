@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from src.api.doubt_time import DoubtTime
 from src.api.extras import OnMessage
 from src.api.following import Board, OnBad
 from src.api.recorder import OnRaw
@@ -49,13 +50,14 @@ class TapedSession(FeedSession):
         self,
         board: Board,
         on_bad: OnBad,
+        doubt: DoubtTime,
         on_raw: OnRaw,
         clock: Clock,
         *,
         account_down: bool = False,
         late_after: Nanos | None = None,
     ) -> None:
-        super().__init__(board, on_bad, account_down=account_down, late_after=late_after)
+        super().__init__(board, on_bad, doubt, account_down=account_down, late_after=late_after)
         self._opened = Opened(tuple(board.series), late_after)
         self._on_raw = on_raw
         self._clock = clock
@@ -150,11 +152,17 @@ class FeedTape:
         self._clock = clock
 
     def session(
-        self, board: Board, on_bad: OnBad, *, account_down: bool = False, late_after: Nanos | None = None
+        self,
+        board: Board,
+        on_bad: OnBad,
+        doubt: DoubtTime,
+        *,
+        account_down: bool = False,
+        late_after: Nanos | None = None,
     ) -> FeedSession:
         """The session of a new connection."""
         return TapedSession(
-            board, on_bad, self._on_raw, self._clock, account_down=account_down, late_after=late_after
+            board, on_bad, doubt, self._on_raw, self._clock, account_down=account_down, late_after=late_after
         )
 
     def descriptions(self, emit: Emit) -> Emit:

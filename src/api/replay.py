@@ -16,6 +16,7 @@ import msgspec
 
 from src.api import recorder_tape as tape
 from src.api.decoding import decode
+from src.api.doubt_time import DoubtTime
 from src.api.extras import ExtraMessage
 from src.api.following import OnBad, Refresh
 from src.api.recorder_format import FORMAT, Record, read_records, recording_files
@@ -76,6 +77,7 @@ class _Player:
         self._on_bad = on_bad
         self._board = _Board()
         self._session: FeedSession | None = None
+        self._doubt = DoubtTime()
         self._polled: PolledAnswers | None = None
         self._has_begun = False
 
@@ -94,8 +96,9 @@ class _Player:
             return (MarketUpdate(market, record.ts),)
         if kind == tape.DOWN:
             lost = _payload(record, tape.Doubt)
-            invalid = (BookInvalid(lost.tickers, lost.reason, record.ts),) if lost.tickers else ()
-            return (*invalid, FeedDown("market", lost.reason, record.ts))
+            ts = self._doubt.raised(record.ts)
+            invalid = (BookInvalid(lost.tickers, lost.reason, ts),) if lost.tickers else ()
+            return (*invalid, FeedDown("market", lost.reason, ts))
         if kind == tape.OPEN:
             self._open(record)
             return ()
@@ -112,6 +115,7 @@ class _Player:
         self._has_begun = True
         self._board = _Board()
         self._session = None
+        self._doubt = DoubtTime()
         self._polled = PolledAnswers(self._on_bad) if start.feed == "polling" else None
 
     def _open(self, record: Record) -> None:
@@ -119,7 +123,11 @@ class _Player:
         self._board.series = opened.series
         account_down = self._session is not None and self._session.account_down
         self._session = FeedSession(
-            self._board, self._on_bad, account_down=account_down, late_after=opened.late_after
+            self._board,
+            self._on_bad,
+            self._doubt,
+            account_down=account_down,
+            late_after=opened.late_after,
         )
         self._session.open()
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.api.delta_scan import MOST_CHANGES, DeltaScanner
+from src.api.doubt_time import DoubtTime
 from src.api.session import WORTHWHILE, FeedSession
 from src.core.book_arrays import BookArrays
 from src.core.events import (
@@ -59,7 +60,9 @@ class Side:
         self.asked: list[Any] = []
         self.markets: dict[str, Any] = dict.fromkeys(TICKERS)
         self.series = ("KXHIGHNY",)
-        self.session = FeedSession(self, lambda *bad: self.bad.append(bad), late_after=late_after)
+        self.session = FeedSession(
+            self, lambda *bad: self.bad.append(bad), DoubtTime(), late_after=late_after
+        )
         self.state = MarketState()
         self.events: list[Event] = []
         self.complaints: list[tuple[str, str]] = []

@@ -19,11 +19,14 @@ from src.core.events import (
     FeedUp,
     MarketUpdate,
 )
+from src.core.units import SECOND
+from src.execution.market_state import MarketState
 
 A, B, C = "KXHIGHNY-26NOV23-B50.5", "KXHIGHNY-26NOV23-T57", "KXHIGHNY-26NOV24-T48"
 # The stub numbers subscriptions in the order they were asked for.
 SIDS = {"user_orders": 1, "fill": 2, "market_lifecycle_v2": 3, "orderbook_delta": 4, "trade": 5}
 BOOKS, LIFE = 4, 3
+NOW = 1_795_334_400 * SECOND
 
 
 def snapshot(ticker: str, seq: int, **sides: Any) -> dict[str, Any]:
@@ -54,6 +57,13 @@ class Reader:
                 return event
 
 
+class StoppedClock:
+    """Gives one time for everything."""
+
+    def now(self) -> int:
+        return NOW
+
+
 @pytest.fixture
 def bad() -> list[tuple[str, str]]:
     return []
@@ -70,7 +80,8 @@ async def make_feed(exchange, signer, client, clock, pause, bad) -> AsyncIterato
             "sleep": pause,
             "rng": lambda: 0.5,
         }
-        feed = KalshiFeed(exchange.ws_url, signer, client, clock, **{**options, **changes})
+        options |= {"clock": clock, **changes}
+        feed = KalshiFeed(exchange.ws_url, signer, client, **options)
         feeds.append(feed)
         return feed
 
@@ -160,6 +171,29 @@ async def test_reconnection_signs_afresh_backs_off_and_says_what_is_lost(
     await exchange.send(snapshot(A, 2))
     assert isinstance(await up.next(), BookSnapshot)  # a change before the snapshot is not an event
     assert feed.reconnects == 1
+
+
+async def test_a_book_received_in_the_moment_of_a_loss_is_not_newer_than_it(make_feed, exchange, make_market):
+    """The clock stands still: the loss overtakes the book it was received with, and the next book is good."""
+    exchange.markets = {A: make_market(A)}
+    up, state = Reader(make_feed(clock=StoppedClock())), MarketState()
+    await up.until(FeedUp)
+    await exchange.send(snapshot(A, 1))
+    overtaken = await up.until(BookSnapshot)
+    await exchange.sockets[-1].close()
+    invalid, down = await up.next(), await up.next()
+    assert isinstance(down, FeedDown)
+    state.apply(invalid)
+    state.apply(down)
+    described = await up.until(MarketUpdate)
+    assert described.market.ticker == A
+    state.apply(described)
+    state.apply(await up.until(FeedUp))
+    state.apply(overtaken)
+    assert state.book(A) is None
+    await exchange.send(snapshot(A, 1))
+    state.apply(await up.until(BookSnapshot))
+    assert state.book(A) is not None
 
 
 async def test_failures_in_a_row_wait_longer_each_time(feed, exchange, pause):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from src.api.doubt_time import DoubtTime
 from src.api.following import Refresh
 from src.api.session import FeedSession
 from src.core.book import OrderBook
@@ -61,7 +62,9 @@ class Driver:
     def __init__(self) -> None:
         self.board = FakeBoard()
         self.bad: list[tuple[str, str]] = []
-        self.session = FeedSession(self.board, lambda source, name: self.bad.append((source, name)))
+        self.session = FeedSession(
+            self.board, lambda source, name: self.bad.append((source, name)), DoubtTime()
+        )
         self.seq = {BOOKS: 0, TRADES: 0, LIFE: 0}
         self.session.open()
         self.session.watch([A, B])
@@ -113,7 +116,7 @@ def driver() -> Driver:
 
 
 def test_the_feed_is_up_once_markets_are_described_and_every_channel_is_acknowledged():
-    session = FeedSession(FakeBoard(), lambda *_: None)
+    session = FeedSession(FakeBoard(), lambda *_: None, DoubtTime())
     session.open()
     session.watch([A])
     commands = [json.loads(raw) for raw in session.commands.encoded]
@@ -276,7 +279,7 @@ def test_a_terminal_error_without_a_subscription_gives_the_connection_up(driver)
 
 
 def test_a_refused_subscription_gives_the_connection_up():
-    session = FeedSession(FakeBoard(), lambda *_: None)
+    session = FeedSession(FakeBoard(), lambda *_: None, DoubtTime())
     session.open()
     session.on_frame('{"id":1,"type":"error","msg":{"code":9,"msg":"Authentication required"}}', 0)
     assert "9 Authentication required" in session.broken
@@ -287,7 +290,7 @@ def test_a_malformed_account_message_takes_the_account_feed_down_until_reconnect
     assert isinstance(event, FeedDown)
     assert event.feed == "account"
     assert driver.session.broken
-    again = FeedSession(FakeBoard(), lambda *_: None, account_down=driver.session.account_down)
+    again = FeedSession(FakeBoard(), lambda *_: None, DoubtTime(), account_down=driver.session.account_down)
     assert again.described(3) == (FeedUp("market", 3), FeedUp("account", 3))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from src.api.doubt_time import DoubtTime
 from src.api.following import Refresh
 from src.api.frames import MalformedFrame, UnknownFrame, decode_frame
 from src.api.session import FeedSession
@@ -168,7 +169,7 @@ class Run:
 
     def __init__(self) -> None:
         self.bad: Counter[str] = Counter()
-        self.session = FeedSession(Board(), lambda source, name: self.bad.update([name]))
+        self.session = FeedSession(Board(), lambda source, name: self.bad.update([name]), DoubtTime())
         self.books = {ticker: OrderBook(ticker, LINEAR_CENT) for ticker in (A, B)}
         self.reference = Reference()
         self.seq = dict.fromkeys(SIDS.values(), 0)

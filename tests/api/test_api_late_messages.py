@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from src.api.doubt_time import DoubtTime
 from src.api.session import FeedSession
 from src.core.events import BookDelta, BookInvalid, BookSnapshot
 from src.core.units import MILLISECOND, SECOND
@@ -18,7 +19,7 @@ class Late:
     """A session that is up and sees messages ``lag`` seconds after they were sent."""
 
     def __init__(self, late_after: int | None = 2 * SECOND) -> None:
-        self.session = FeedSession(FakeBoard(), lambda source, name: None, late_after=late_after)
+        self.session = FeedSession(FakeBoard(), lambda source, name: None, DoubtTime(), late_after=late_after)
         self.seq = 0
         self.session.open()
         self.session.watch([A, B])

@@ -299,7 +299,9 @@ def test_a_strategy_is_switched_off_for_good_and_on_by_a_person() -> None:
     before=st.lists(st.integers(0, 3 * DAY), max_size=20),
     steps=st.lists(st.tuples(st.integers(-HOUR, 8 * HOUR), st.booleans()), max_size=60),
 )
-def test_trades_are_counted_as_if_all_were_looked_at(before: list[int], steps: list[tuple[int, bool]]) -> None:
+def test_trades_are_counted_as_if_all_were_looked_at(
+    before: list[int], steps: list[tuple[int, bool]]
+) -> None:
     """Entries of the last hour and day, restored ones included; a clock that steps back loses none."""
     control = TradingControl(RiskLimits())
     control.restore({}, before)
