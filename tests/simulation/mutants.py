@@ -14,24 +14,20 @@ from src.core.ports import ApprovedOrder
 from src.core.sides import BookSide
 from src.core.units import DOLLAR_PRICE, Nanos
 from src.database.durable import DurableStore
-from src.execution import entry_desk, exits, portfolio, reconcile, risk
+from src.execution import entry_desk, exits, portfolio, reconcile
 from src.execution.engine import Engine
 from src.execution.entry_desk import EntryDesk
-from src.execution.equity_history import EquityHistory
 from src.execution.executor import Executor
 from src.execution.exit_desk import ExitDesk
-from src.execution.exposure import Line
 from src.execution.exposure import exposure_of as real_exposure_of
 from src.execution.ledger import Ledger
-from src.execution.limits import RiskLimits
 from src.execution.market_state import MarketState
 from src.execution.order_state import LIVE
 from src.execution.orders import OrderRegister
 from src.execution.portfolio import Portfolio
 from src.execution.risk import approve
-from src.execution.risk_context import Cap, RiskContext
-from src.execution.trading_state import TradingControl
 from src.runtime.writer import StoreWriter
+from tests.simulation.mutants_limits import LIMIT_MUTANTS
 from tests.simulation.mutants_resting import RESTING_MUTANTS
 
 Patch = tuple[Any, str, Any]
@@ -270,71 +266,6 @@ def _batch_dropped_on_failure() -> list[Patch]:
     return [(StoreWriter, "_until_answered", until_answered)]
 
 
-def _caps_changed(*names: str, room: Callable[[RiskContext, RiskLimits], int]) -> list[Patch]:
-    changed = [Cap(each.name, room) if each.name in names else each for each in risk.CONTROLS]
-    return [(risk, "CONTROLS", tuple(changed))]
-
-
-def _event_cap_without_orders() -> list[Patch]:
-    def room(c: RiskContext, limits: RiskLimits) -> int:
-        event = c.place.event_ticker
-        used = c.exposure.cost(lambda line: line.place.event_ticker == event and line.count > 0)
-        return int(limits.max_event * c.equity) - used
-
-    return _caps_changed("max_event", room=room)
-
-
-def _strategy_cap_of_one_market() -> list[Patch]:
-    def room(c: RiskContext, limits: RiskLimits) -> int:
-        used = c.exposure.cost(lambda line: line.ticker == c.signal.ticker)
-        return int(limits.max_strategy * c.equity) - used
-
-    return _caps_changed("max_strategy", room=room)
-
-
-def _regional_cap_of_the_city() -> list[Patch]:
-    return _caps_changed("max_region", "max_city", room=lambda c, limits: 10**18)
-
-
-def _group_cap_is_never_called() -> list[Patch]:
-    return [(risk, "CONTROLS", tuple(each for each in risk.CONTROLS if each.name != "correlated_group"))]
-
-
-def _orders_offset_losses() -> list[Patch]:
-    def loss_if(self: Line, winner: str) -> int:
-        wins = (self.ticker == winner) == self.is_yes
-        return self.cost - ((self.count or self.ordered) * DOLLAR_PRICE if wins else 0)
-
-    return [(Line, "loss_if", loss_if)]
-
-
-def _levels_forgotten_on_restart(*keys: str) -> list[Patch]:
-    original = EquityHistory.restore
-
-    def restore(self: EquityHistory, values: Any) -> None:
-        original(self, {key: value for key, value in values.items() if key not in keys})
-
-    return [(EquityHistory, "restore", restore)]
-
-
-def _switch_forgotten_on_restart() -> list[Patch]:
-    original = TradingControl.restore
-
-    def restore(self: TradingControl, values: Any, trades: Any) -> None:
-        original(self, values, trades)
-        self.strategies_off.clear()
-
-    return [(TradingControl, "restore", restore)]
-
-
-def _drawdown_forgotten() -> list[Patch]:
-    return _levels_forgotten_on_restart("equity_peak")
-
-
-def _loss_24h_forgotten() -> list[Patch]:
-    return _levels_forgotten_on_restart("equity_by_hour")
-
-
 MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "a timeout is booked as a rejection": _timeout_is_rejection,
     "an order is sent before it is stored": _send_before_store,
@@ -362,14 +293,7 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "what was held locally is forgotten": _held_exits_forgotten,
     "an entry leaves although its row was not stored": _entry_without_a_row,
     "records the database did not take are dropped": _batch_dropped_on_failure,
-    "the event cap ignores orders in flight": _event_cap_without_orders,
-    "the strategy cap looks at one market": _strategy_cap_of_one_market,
-    "the city caps let everything through": _regional_cap_of_the_city,
-    "the group cap is never called": _group_cap_is_never_called,
-    "orders on their way offset losses": _orders_offset_losses,
-    "the drawdown is forgotten on restart": _drawdown_forgotten,
-    "the 24-hour loss is forgotten on restart": _loss_24h_forgotten,
-    "a strategy switched off is on after a restart": _switch_forgotten_on_restart,
+    **LIMIT_MUTANTS,
     **RESTING_MUTANTS,
 }
 
