@@ -197,7 +197,7 @@ def _concentrated(plan: Plan) -> Plan:
 
 
 def _one_tight_cap(plan: Plan, tight: str) -> Plan:
-    """One cap over several markets is by far the tightest; the owner's hand does not blur what is held."""
+    """One cap over several markets is by far the tightest."""
 
     def share(name: str) -> float:
         return 0.05 if name == tight else 1.0
@@ -214,11 +214,13 @@ def _one_tight_cap(plan: Plan, tight: str) -> Plan:
         max_portfolio_heat=0.3,
         max_open_positions=10,
     )
+    return replace(_without_the_owners_hand(plan), limits=limits, category="Simulated", news_every=1.5)
+
+
+def _without_the_owners_hand(plan: Plan) -> Plan:
+    """What is held is ours alone, so that it can be held against the caps."""
     return replace(
         plan,
-        limits=limits,
-        category="Simulated",
-        news_every=1.5,
         opening_position=False,
         external_order_every=0.0,
         manual_trade_every=0.0,
@@ -249,4 +251,5 @@ def _many_orders_on_one_event(plan: Plan) -> Plan:
         max_portfolio_heat=0.3,
         groups=loose,
     )
+    plan = _without_the_owners_hand(plan)
     return replace(plan, limits=limits, style=ExecutionStyle.MAKER, news_every=1.0)
