@@ -95,22 +95,7 @@ def draw(seed: int) -> Plan:
     def every(low: float, high: float, share: float = 0.5) -> float:
         return rng.uniform(low, high) if rng.random() < share else 0.0
 
-    limits = RiskLimits(
-        max_position=rng.choice([15, 40, 100]) * DOLLAR_CASH,
-        max_portfolio_heat=rng.choice([0.04, 0.1, 0.3]),
-        min_edge=0.02,
-        max_daily_loss=rng.choice([25, 60, 300]) * DOLLAR_CASH,
-        max_open_positions=rng.choice([2, 10]),
-        position_timeout=rng.choice([1, 60]) * MINUTE,
-        kelly_fraction=rng.choice([0.25, 1.0]),
-        max_trades_per_hour=1_000,
-        max_trades_per_day=1_000,
-        cooldown_after_loss=rng.choice([0, 5]) * SECOND,
-        consecutive_losses=rng.choice([3, 50]),
-        depth_share=rng.choice([0.25, 1.0]),
-        max_slippage=0.05,
-        longest_expiry=20 * SECOND,
-    )
+    limits = _limits(rng)
     low = rng.choice([0.005, 0.05, 0.3])
     plan = Plan(
         seed=seed,
@@ -163,6 +148,25 @@ def draw(seed: int) -> Plan:
         store_away_every=every(20, 60, 0.35),
     )
     return _concentrated(plan)
+
+
+def _limits(rng: random.Random) -> RiskLimits:
+    return RiskLimits(
+        max_position=rng.choice([15, 40, 100]) * DOLLAR_CASH,
+        max_portfolio_heat=rng.choice([0.04, 0.1, 0.3]),
+        min_edge=0.02,
+        max_daily_loss=rng.choice([25, 60, 300]) * DOLLAR_CASH,
+        max_open_positions=rng.choice([2, 10]),
+        position_timeout=rng.choice([1, 60]) * MINUTE,
+        kelly_fraction=rng.choice([0.25, 1.0]),
+        max_trades_per_hour=1_000,
+        max_trades_per_day=1_000,
+        cooldown_after_loss=rng.choice([0, 5]) * SECOND,
+        consecutive_losses=rng.choice([3, 50]),
+        depth_share=rng.choice([0.25, 1.0]),
+        max_slippage=0.05,
+        longest_expiry=20 * SECOND,
+    )
 
 
 def _concentrated(plan: Plan) -> Plan:
