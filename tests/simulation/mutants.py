@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from src.core.actions import OrderStatus, StoredState, TradingState
@@ -107,7 +108,12 @@ def _unsent_judged_absent() -> list[Patch]:
 
 
 def _signal_memory_lost() -> list[Patch]:
-    return [(EntryDesk, "restore", lambda self, stored: None)]
+    # With derived ids the register's own orders remember their signals, so that both have to fail.
+    numbers = count()
+    return [
+        (EntryDesk, "restore", lambda self, stored: None),
+        (entry_desk, "make_client_order_id", lambda signal_id: f"fresh-{next(numbers)}-{signal_id}"),
+    ]
 
 
 def _reserve_released_on_unknown() -> list[Patch]:
@@ -274,7 +280,7 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "reports are applied without their fills": _reports_without_fills,
     "absence is believed at once": _absence_believed_at_once,
     "an order that has not left yet is judged absent": _unsent_judged_absent,
-    "the signal memory is lost at a restart": _signal_memory_lost,
+    "the signal memory is lost at a restart and ids are fresh": _signal_memory_lost,
     "the reserve is released on UNKNOWN": _reserve_released_on_unknown,
     "risk counts fills only": _risk_counts_fills_only,
     "a halt is forgotten on restart": _halt_forgotten_on_restart,

@@ -29,6 +29,7 @@ SOMETIMES = (
     "crash at order: on its way",
     "crash at records: before commit",
     "crash at report: half read",
+    "crash at the owner's word",
     "crash while an order is on its way",
     "exchange paused",
     "amend amended",
@@ -74,6 +75,7 @@ SOMETIMES = (
     "store away past the limit",
     "store failed after commit",
     "store slow",
+    "stopped between approval and sending",
     "unknown resolved: executed",
     "unknown resolved: never arrived",
 )
