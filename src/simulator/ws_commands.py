@@ -101,7 +101,7 @@ class Commands:
         action = params.get("action")
         if not action:
             raise CommandError(ACTION_REQUIRED, "Action required")
-        if action not in {"add_markets", "delete_markets", "get_snapshot"}:
+        if not isinstance(action, str) or action not in {"add_markets", "delete_markets", "get_snapshot"}:
             raise CommandError(UNSUPPORTED_ACTION, "Unsupported action")
         tickers = self._tickers(params)
         if not tickers:
@@ -155,10 +155,9 @@ class Commands:
         sids = params.get("sids")
         if not isinstance(sids, list) or not sids:
             raise CommandError(SIDS_REQUIRED, "Subscription ids required")
-        if any(sid not in connection.subscriptions for sid in sids):
-            raise CommandError(UNKNOWN_SID, "Unknown subscription id")
-        for sid in sids:
-            subscription = connection.subscriptions.pop(sid)
+        ended = [_subscription(connection, sid) for sid in sids]
+        for sid, subscription in {each.sid: each for each in ended}.items():
+            del connection.subscriptions[sid]
             frame = {"type": "unsubscribed", "sid": sid, "seq": subscription.next_seq()}
             connection.reply(self._now_ms(), frame, command_id)
 
@@ -254,7 +253,12 @@ def _one_subscription(connection: Connection, params: Json) -> Subscription:
     sids = params.get("sids", [params["sid"]] if "sid" in params else [])
     if not isinstance(sids, list) or len(sids) != 1:
         raise CommandError(ONE_SID, "Exactly one subscription id required")
-    subscription = connection.subscriptions.get(sids[0])
+    return _subscription(connection, sids[0])
+
+
+def _subscription(connection: Connection, sid: object) -> Subscription:
+    # True would be found where 1 is, and lists cannot be looked up at all.
+    subscription = connection.subscriptions.get(sid) if type(sid) is int else None
     if subscription is None:
         raise CommandError(UNKNOWN_SID, "Unknown subscription id")
     return subscription

@@ -1,4 +1,4 @@
-"""Whatever is asked of the REST endpoints: an answer of the documented forms, never an internal error."""
+"""Whatever is asked, by REST or WebSocket: an answer of the documented forms, never an internal error."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import aiohttp
 import httpx
 import pytest
 from hypothesis import assume, given, settings
@@ -19,6 +20,8 @@ from hypothesis import strategies as st
 
 from src.simulator.ratelimit import RateLimits
 from src.simulator.service import SimulatorService
+from src.simulator.ws_commands import Commands
+from src.simulator.ws_connection import Connection, Outbox
 
 from .conftest import EVENT, OTHER, TICKER, ScriptedWorld, SignedClient
 
@@ -47,6 +50,8 @@ _PARAMETERS = [
     "with_nested_markets", "include_latest_before_start", "exchange_index", "subaccount", "order_id",
     "count_filter", "settlement_status", "mve_filter", "category", "is_block_trade", "show_historical",
 ]  # fmt: skip
+
+_ANSWERS = {"subscribed", "unsubscribed", "ok", "error", "orderbook_snapshot", "ticker"}
 
 texts = st.sampled_from(_TEXTS) | st.text(max_size=12)
 scalars = st.one_of(
@@ -187,6 +192,66 @@ def test_orders_of_nearly_right_form_are_taken_or_refused(wire, order, action, d
     check(wire, wire.ask("POST", base, {}, json.dumps(content).encode(), signed=True))
     account = wire.service.exchange.account(wire.service.key_id)
     assert account.cash >= 0
+
+
+_PARAMS = [
+    "channels", "market_ticker", "market_tickers", "market_id", "market_ids", "sid", "sids", "action",
+    "use_yes_price", "send_initial_snapshot", "skip_ticker_ack", "shard_factor", "shard_key",
+]  # fmt: skip
+SUBSCRIBE = json.dumps({"cmd": "subscribe", "params": {"channels": ["trade", "fill"]}})
+_WORDS = [
+    "orderbook_delta",
+    "ticker",
+    "trade",
+    "fill",
+    "user_orders",
+    "market_lifecycle_v2",
+    "communications",
+]
+_WORDS += ["add_markets", "delete_markets", "get_snapshot", TICKER, OTHER]
+words = st.sampled_from(_WORDS)
+odd = st.sampled_from([[], {}, [[]], [{}], [1, 1], [1], 1, True, [True], 1.0, None, "", 10**30])
+arguments = odd | words | st.lists(words, max_size=3)
+ids = odd | st.lists(st.integers(0, 3), max_size=2)
+others = st.dictionaries(st.sampled_from(_PARAMS), arguments, max_size=3)
+
+
+def _command(name: str, **params: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """A command whose own parameters may be odd or missing, with some that are others'."""
+    own = st.fixed_dictionaries({}, optional=params)
+    both = st.builds(lambda first, second: first | second, others, own)
+    return st.fixed_dictionaries({"cmd": st.just(name), "params": both | odd}, optional={"id": odd})
+
+
+commands = st.one_of(
+    _command("subscribe", channels=st.lists(words, min_size=1, max_size=2) | odd),
+    _command("update_subscription", sids=ids, action=words | odd),
+    _command("unsubscribe", sids=ids),
+    st.fixed_dictionaries({"cmd": st.just("list_subscriptions") | odd}, optional={"id": odd}),
+)
+frames_of_commands = st.one_of(commands, commands, commands, values).map(
+    lambda each: json.dumps(each).encode()
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(frames_of_commands | st.binary(max_size=20), min_size=1, max_size=5))
+def test_any_commands_are_answered_and_the_connection_goes_on(wire, frames):
+    """Each command has an answer or, what is no command, an error; numbers go on without a gap."""
+    outbox = Outbox(aiohttp.web.WebSocketResponse(), 10**6)
+    connection = Connection(outbox, wire.service.key_id)
+    handler = Commands(wire.service.exchange)
+    handler.handle(connection, SUBSCRIBE, is_too_fast=False)
+    for frame in frames:
+        told = outbox.frames_sent
+        handler.handle(connection, frame, is_too_fast=False)
+        assert outbox.frames_sent > told or b"get_snapshot" in frame  # of markets that nobody knows
+    last: dict[int, int] = {}
+    for answer in map(json.loads, outbox._frames):
+        assert answer["type"] in _ANSWERS
+        if "seq" in answer:
+            assert answer["seq"] == last.get(answer["sid"], 0) + 1
+            last[answer["sid"]] = answer["seq"]
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,8 @@ async def test_resubscribing_a_channel_adds_markets_to_the_same_sid(serve: Serve
         ('{"id":1,"cmd":"unsubscribe","params":{}}', 4),
         ('{"id":1,"cmd":"dance","params":{}}', 5),
         ('{"id":1,"cmd":"unsubscribe","params":{"sids":[9]}}', 7),
+        ('{"id":1,"cmd":"unsubscribe","params":{"sids":[[]]}}', 7),
+        ('{"id":1,"cmd":"update_subscription","params":{"sid":{},"action":"add_markets"}}', 7),
         ('{"id":1,"cmd":"subscribe","params":{"channels":["nonsense"]}}', 8),
         ('{"id":1,"cmd":"subscribe","params":{"channels":[5]}}', 11),
         (
