@@ -19,35 +19,25 @@ from src.core.actions import AmendOrder, CancelOrder
 from src.core.events import (
     AccountReport,
     AmendAnswered,
-    BookDelta,
-    BookDeltas,
-    BookInvalid,
-    BookSnapshot,
     CancelAnswered,
     Event,
-    LifecycleKind,
     MarketData,
-    MarketLifecycle,
-    MarketUpdate,
     OrderAccepted,
     OrderRejected,
     OrderUnknown,
-    PublicTrade,
     Settlement,
     VenuePosition,
 )
-from src.core.market import Market, MarketStatus
 from src.core.ports import ApprovedOrder, Clock
-from src.core.sides import BookSide
-from src.core.units import Cash, Count, Nanos, Price
+from src.core.units import Cash, Nanos
 from src.simulator.exchange import Exchange
 from src.simulator.order_changes import amendment
 from src.simulator.outputs import FillMade, OrderChange, Output
+from src.simulator.paper_mirror import LiveMirror
 from src.simulator.paper_records import fill_event, order_update, settlement_event
 from src.simulator.records import Position, order_from
 from src.simulator.refusals import OrderRefused
 from src.simulator.venue import VenueRules
-from src.simulator.world import CrowdPrint, CrowdQuote, ListEvent
 
 _KEY = "paper"
 _QUEUE_LIMIT = 100_000
@@ -61,8 +51,7 @@ class PaperGateway:
         rules = VenueRules(quotes_fill_at_touch=False, weekly_pause=False, cash_per_shard=False)
         self.exchange = Exchange(seed=clock.now(), start=clock.now(), rules=rules)
         self._account = self.exchange.add_account(_KEY, cash)
-        self._displayed: dict[str, dict[BookSide, dict[Price, Count]]] = {}
-        self._results: dict[str, tuple[str, Price]] = {}
+        self._mirror = LiveMirror(self.exchange)
         self._events: asyncio.Queue[Event] = asyncio.Queue(_QUEUE_LIMIT)
         self.exchange.subscribe(self._on_outputs)
 
@@ -75,38 +64,9 @@ class PaperGateway:
                 position.ticker, event_ticker, 0, ordinal, position.count, position.exposure
             )
 
-    # --- the live market ---------------------------------------------------------------------------
-
     def on_market_event(self, event: MarketData) -> None:
         """Mirror a market event. Events of markets not described by a ``MarketUpdate`` are ignored."""
-        if isinstance(event, MarketUpdate):
-            self._on_market(event)
-            return
-        if isinstance(event, BookDeltas):
-            for delta in event:
-                self.on_market_event(delta)
-            return
-        if isinstance(event, BookInvalid):
-            for ticker in event.tickers:
-                if ticker in self.exchange.markets:
-                    self._mirror(BookSnapshot(ticker, (), (), 0, None, event.ts_recv))
-                    self._displayed.pop(ticker, None)
-            return
-        if event.ticker not in self.exchange.markets:
-            return
-        self.exchange.advance(event.ts_recv)
-        if isinstance(event, BookSnapshot):
-            self._mirror(event)
-        elif isinstance(event, BookDelta):
-            self._mirror_delta(event)
-        elif isinstance(event, PublicTrade):
-            self.exchange.apply(
-                CrowdPrint(
-                    event.ts_recv, event.ticker, event.trade_id, event.price, event.count, event.taker_side
-                )
-            )
-        else:
-            self._on_lifecycle(event)
+        self._mirror.apply(event)
 
     def advance(self) -> None:
         """Let closings and expiries happen that are due by now."""
@@ -193,79 +153,6 @@ class PaperGateway:
     def _settlements(self, since: Nanos, now: Nanos) -> tuple[Settlement, ...]:
         records = self._account.settlements
         return tuple(settlement_event(record, now) for record in records if record.ts >= since)
-
-    # --- mirroring -------------------------------------------------------------------------------------
-
-    def _on_market(self, event: MarketUpdate) -> None:
-        market = event.market
-        self.exchange.advance(event.ts_recv)
-        state = self.exchange.markets.get(market.ticker)
-        if state is None:
-            listed = ListEvent(
-                event.ts_recv, market.event_ticker, market.series_ticker, market.title, (market,)
-            )
-            self.exchange.apply(listed)
-        elif state.market.close_time != market.close_time:
-            self.exchange.change_close_time(market.ticker, market.close_time)
-        if market.result and market.settlement_value is not None:
-            self._results[market.ticker] = (market.result, market.settlement_value)
-        if market.status is MarketStatus.INACTIVE:
-            self.exchange.set_market_active(market.ticker, False)
-        elif market.status is MarketStatus.FINALIZED:
-            self._pay(market)
-
-    def _on_lifecycle(self, event: MarketLifecycle) -> None:
-        ticker = event.ticker
-        if event.result and event.settlement_value is not None:
-            self._results[ticker] = (event.result, event.settlement_value)
-        if event.kind is LifecycleKind.CLOSE_DATE_UPDATED and event.close_time is not None:
-            self.exchange.change_close_time(ticker, event.close_time)
-        elif event.kind in {LifecycleKind.ACTIVATED, LifecycleKind.DEACTIVATED}:
-            self.exchange.set_market_active(ticker, event.kind is LifecycleKind.ACTIVATED)
-        elif event.kind is LifecycleKind.SETTLED:
-            self._pay(self.exchange.markets[ticker].market)
-
-    def _pay(self, market: Market) -> None:
-        """Pay by the known result; without one the position stays until a ``MarketUpdate`` brings it."""
-        known = self._results.get(market.ticker)
-        if known is None or self.exchange.markets[market.ticker].settled_ts is not None:
-            return
-        self.exchange.set_result(market.ticker, *known)
-        self.exchange.pay(market.ticker)
-
-    def _mirror(self, event: BookSnapshot) -> None:
-        shown = {BookSide.BID: dict(event.bids), BookSide.ASK: dict(event.asks)}
-        wanted = {
-            side: tuple(
-                (price, left)
-                for price, size in levels.items()
-                if (left := self._untaken(event.ticker, side, price, size)) > 0
-            )
-            for side, levels in shown.items()
-        }
-        self._displayed[event.ticker] = shown
-        self.exchange.apply(
-            CrowdQuote(event.ts_recv, event.ticker, wanted[BookSide.BID], wanted[BookSide.ASK])
-        )
-
-    def _mirror_delta(self, event: BookDelta) -> None:
-        book = self._displayed.get(event.ticker)
-        if book is None:
-            return
-        levels = book[event.side]
-        size = levels.get(event.price, 0) + event.delta
-        left = self._untaken(event.ticker, event.side, event.price, size)
-        if size > 0:
-            levels[event.price] = size
-        else:
-            levels.pop(event.price, None)
-        self.exchange.set_crowd_level(event.ticker, event.side, event.price, max(left, 0))
-
-    def _untaken(self, ticker: str, side: BookSide, price: Price, size: Count) -> Count:
-        """Of a level now showing ``size``, what we have not taken."""
-        before = self._displayed.get(ticker, {}).get(side, {}).get(price, 0)
-        taken = before - self.exchange.book(ticker).crowd_size(side, price)
-        return size - min(taken, size)
 
     def _on_outputs(self, outputs: Sequence[Output]) -> None:
         now = self._clock.now()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from src.simulator import ws_messages
+from src.simulator import ws_account_messages, ws_messages
 from src.simulator.exchange import Exchange
 from src.simulator.outputs import (
     BookChange,
@@ -112,10 +112,10 @@ class TradingSockets:
             elif isinstance(output, TradePrinted):
                 self._to_all("trade", "trade", ws_messages.trade(output.trade), output.trade.ticker)
             elif isinstance(output, FillMade):
-                msg = ws_messages.fill(output)
+                msg = ws_account_messages.fill(output)
                 self._to_owner(output.key_id, "fill", "fill", msg, output.fill.ticker)
             elif isinstance(output, OrderChange):
-                msg = ws_messages.user_order(output)
+                msg = ws_account_messages.user_order(output)
                 self._to_owner(output.key_id, "user_orders", "user_order", msg, output.order.ticker)
             elif isinstance(output, PositionChange):
                 self._position(output)
@@ -129,13 +129,13 @@ class TradingSockets:
                 msg = ws_messages.event_fee_update(output)
                 self._to_all("market_lifecycle_v2", "event_fee_update", msg, "")
             elif isinstance(output, GroupChange):
-                msg = ws_messages.order_group_update(output)
+                msg = ws_account_messages.order_group_update(output)
                 self._to_owner(output.key_id, "order_group_updates", "order_group_updates", msg, "")
         self._publish_tickers(outputs)
 
     def _position(self, output: PositionChange) -> None:
         account = self._exchange.account(output.key_id)
-        msg = ws_messages.market_position(account.user_id, output.position)
+        msg = ws_account_messages.market_position(account.user_id, output.position)
         ticker = output.position.ticker
         self._to_owner(output.key_id, "market_positions", "market_position", msg, ticker)
 

@@ -1,4 +1,4 @@
-"""WebSocket message bodies: what an exchange output looks like on each channel."""
+"""WebSocket message bodies of the public channels: what an exchange output looks like on each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from src.core.units import (
     DOLLAR_CASH,
     DOLLAR_PRICE,
     SECOND,
-    format_cash,
     format_count,
     format_price,
 )
@@ -15,14 +14,10 @@ from src.simulator.exchange import Exchange
 from src.simulator.outputs import (
     BookChange,
     EventFeesChanged,
-    FillMade,
-    GroupChange,
-    GroupStep,
     LifecycleChange,
     LifecycleStep,
-    OrderChange,
 )
-from src.simulator.records import Position, Trade
+from src.simulator.records import Trade
 from src.simulator.render import (
     Json,
     expected_expiration,
@@ -119,83 +114,6 @@ def trade(made: Trade) -> Json:
     }
 
 
-def fill(output: FillMade) -> Json:
-    """``fill``; ``side``, ``action`` and ``purchased_side`` are the deprecated forms of the outcome."""
-    made = output.fill
-    outcome = outcome_of(made.side)
-    return {
-        "trade_id": made.trade_id,
-        "order_id": made.order_id,
-        "client_order_id": made.client_order_id,
-        "market_ticker": made.ticker,
-        "exchange_index": made.exchange_index,
-        "is_taker": made.is_taker,
-        "outcome_side": outcome,
-        "book_side": made.side.value,
-        "side": outcome,
-        "action": "buy",
-        "purchased_side": outcome,
-        "yes_price_dollars": format_price(made.price),
-        "count_fp": format_count(made.count),
-        "fee_cost": format_cash(made.fee),
-        "post_position_fp": format_count(made.post_position),
-        "ts": made.ts // SECOND,
-        "ts_ms": millis(made.ts),
-        "subaccount": 0,
-    }
-
-
-def user_order(output: OrderChange) -> Json:
-    """``user_order``."""
-    held = output.order
-    outcome = outcome_of(held.side)
-    body: Json = {
-        "order_id": held.order_id,
-        "user_id": held.user_id,
-        "ticker": held.ticker,
-        "exchange_index": held.exchange_index,
-        "status": held.status.value,
-        "outcome_side": outcome,
-        "book_side": held.side.value,
-        "side": outcome,
-        "is_yes": held.side is BookSide.BID,
-        "yes_price_dollars": format_price(held.price),
-        "initial_count_fp": format_count(held.count),
-        "remaining_count_fp": format_count(held.remaining),
-        "fill_count_fp": format_count(held.filled),
-        "maker_fill_cost_dollars": format_cash(held.maker_cost),
-        "taker_fill_cost_dollars": format_cash(held.taker_cost),
-        "maker_fees_dollars": format_cash(held.maker_fees),
-        "taker_fees_dollars": format_cash(held.taker_fees),
-        "client_order_id": held.client_order_id,
-        "self_trade_prevention_type": held.request.self_trade_prevention.value,
-        "created_time": rfc3339(held.created_ts // 1_000_000 * 1_000_000),
-        "created_ts_ms": millis(held.created_ts),
-        "last_updated_ts_ms": millis(held.updated_ts),
-        "subaccount_number": 0,
-    }
-    if held.reason:
-        body["last_update_reason"] = held.reason
-    if held.request.expiration_ts is not None:
-        body["expiration_ts_ms"] = millis(held.request.expiration_ts)
-    return body
-
-
-def market_position(user_id: str, held: Position) -> Json:
-    """``market_position``."""
-    return {
-        "user_id": user_id,
-        "market_ticker": held.ticker,
-        "position_fp": format_count(held.count),
-        "position_cost_dollars": format_cash(held.cost),
-        "realized_pnl_dollars": format_cash(held.realized),
-        "fees_paid_dollars": format_cash(held.fees),
-        "position_fee_cost_dollars": format_cash(held.fees if held.count else 0),
-        "volume_fp": format_count(held.volume),
-        "subaccount": 0,
-    }
-
-
 def lifecycle(state: MarketState, change: LifecycleChange) -> Json:
     """``market_lifecycle_v2``."""
     market = state.market
@@ -250,18 +168,6 @@ def event_fee_update(output: EventFeesChanged) -> Json:
         "fee_type_override": fees.fee_type.value if fees else None,
         "fee_multiplier_override": fees.multiplier_e4 / 10_000 if fees else None,
     }
-
-
-def order_group_update(output: GroupChange) -> Json:
-    """``order_group_updates``; the limit comes with what sets it."""
-    body: Json = {
-        "event_type": output.step.value,
-        "order_group_id": output.group_id,
-        "ts_ms": millis(output.ts),
-    }
-    if output.step in {GroupStep.CREATED, GroupStep.LIMIT_UPDATED}:
-        body["contracts_limit_fp"] = format_count(output.limit)
-    return body
 
 
 def event_lifecycle(exchange: Exchange, state: EventState) -> Json:
