@@ -7,19 +7,17 @@ One connection at a time. What a message means is decided in ``session``, which 
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from src.api.board import Emit, MarketBoard
 from src.api.budget import Sleep, loop_time
 from src.api.client import KalshiClient
-from src.api.commands import BOOKS
 from src.api.doubt_time import DoubtTime
 from src.api.dropping import Dropped, is_refusal, reason_of, stop_tasks
 from src.api.extras import OnMessage
@@ -27,11 +25,14 @@ from src.api.following import OnBad, Refresh
 from src.api.hosts import checked_url
 from src.api.inflow import Inflow
 from src.api.leg_check import LegCheck
+from src.api.outflow import Outflow
 from src.api.recorder import OnRaw
 from src.api.recorder_tape import FeedTape
 from src.api.rest import full_jitter
 from src.api.session import FeedSession
 from src.api.signing import Signer
+from src.api.silence import Patience, watch_silence
+from src.api.ws_socket import opening
 from src.core.errors import FatalError, VenueError, WireError
 from src.core.events import BookInvalid, Event, FeedDown
 from src.core.ports import Clock
@@ -40,20 +41,10 @@ from src.core.units import Nanos
 if TYPE_CHECKING:
     from src.api.delta_scan import DeltaScanner
 
-MAX_FRAME_BYTES = 4 * 1024 * 1024  # a snapshot of a 0.0001-dollar grid with every level occupied is 0.5 MB
-MAX_QUEUED = 10_000  # beyond it reading stops, and the venue's own buffer ends the subscription
-KEEPALIVE_S = 10.0
-OPEN_TIMEOUT_S = 10.0
 BACKOFF_BASE_S, BACKOFF_CAP_S = 0.5, 30.0
 # A connection that lived this long was healthy: the next failure counts as the first.
 HEALTHY_S = 60.0
 REFUSALS_TO_GIVE_UP = 2
-# Snapshots that do not come are asked for again as rarely as five times the wait before a probe.
-_PROBES_PER_REQUEST = 5
-
-# The library logs handshake headers at DEBUG; they carry the key's id and a signature.
-_LOG = logging.getLogger("src.api.websocket")
-_LOG.setLevel(logging.INFO)
 
 
 class KalshiFeed:
@@ -61,10 +52,8 @@ class KalshiFeed:
 
     ``series``: the series whose open and upcoming markets are described and watched by themselves.
     ``on_bad(source, field)`` is called for every message that breaks its contract. ``probe_after``,
-    ``stale_after`` and ``silence_limit`` are seconds without a message: after the first the server is asked
-    something, after the second no book is vouched for until it came anew, after the third the connection is
-    dead. ``late_after`` is that of ``FeedSession``, by ``clock``. ``rediscover_every``: seconds between full
-    readings of the series.
+    ``stale_after`` and ``silence_limit`` are those of ``Patience``, ``late_after`` that of ``Lateness``, by
+    ``clock``. ``rediscover_every``: seconds between full readings of the series.
     ``extras``: channels of ``commands.EXTRAS`` to follow too, whose messages go to ``on_message``.
     ``on_raw`` gets every message and step for a recording (``recorder_tape``).
     """
@@ -102,16 +91,12 @@ class KalshiFeed:
         self._clock = clock
         self._on_bad = on_bad
         self._board = MarketBoard(client, clock, series, on_bad, sleep=sleep, rng=rng)
-        self._probe_after = probe_after
-        self._stale_after = stale_after
+        self._patience = Patience(probe_after, stale_after, silence_limit)
         self._late_after = late_after
-        self._silence_limit = silence_limit
         self._rediscover_every = rediscover_every
         self._sleep = sleep
         self._rng = rng
-        self._queue: asyncio.Queue[tuple[tuple[Event, ...], int] | None] = asyncio.Queue()
-        self._queued = 0  # messages whose events wait, and what else waits
-        self._room = asyncio.Event()
+        self._outflow = Outflow()
         self._session: FeedSession | None = None
         self._socket: ClientConnection | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -144,15 +129,12 @@ class KalshiFeed:
 
         Raises ``FatalError`` when the exchange refuses the key twice in a row.
         """
-        queue = self._queue = asyncio.Queue()
-        self._queued = 0
+        outflow = self._outflow = Outflow()
         runner = self._runner = asyncio.create_task(self._run(), name="kalshi-feed")
-        runner.add_done_callback(lambda _: queue.put_nowait(None))
+        runner.add_done_callback(lambda _: outflow.end())
         try:
-            while (item := await queue.get()) is not None:
+            while (item := await outflow.get()) is not None:
                 events, frames = item
-                self._queued -= max(frames, 1)
-                self._room.set()
                 for event in events:
                     yield event
                 self.frames_handled += frames
@@ -194,7 +176,7 @@ class KalshiFeed:
     async def resync(self, tickers: Iterable[str], reason: str) -> None:
         """Ask for new snapshots of books that do not fit their changes."""
         if self._session is not None:
-            await self._emit(self._session.resync(tickers, reason, self._clock.now()))
+            await self._outflow.put(self._session.resync(tickers, reason, self._clock.now()))
             await self._flush()
 
     @property
@@ -240,18 +222,7 @@ class KalshiFeed:
 
     async def _connection(self) -> None:
         """One connection, from the handshake until it fails; always raises."""
-        async with connect(
-            self._url,
-            additional_headers=self._signer.headers("GET", self._path),
-            open_timeout=OPEN_TIMEOUT_S,
-            ping_interval=KEEPALIVE_S,
-            ping_timeout=KEEPALIVE_S,
-            close_timeout=1.0,
-            max_size=MAX_FRAME_BYTES,
-            compression=None,
-            proxy=None,
-            logger=_LOG,
-        ) as socket:
+        async with opening(self._url, self._signer.headers("GET", self._path)) as socket:
             make = FeedSession if self._tape is None else self._tape.session
             session = make(
                 self._board,
@@ -272,7 +243,13 @@ class KalshiFeed:
                 inflow.fill(),
                 self._read(inflow, session),
                 self._describe(session),
-                self._watch_silence(session),
+                watch_silence(
+                    session,
+                    self._patience,
+                    lambda: self._heard_at,
+                    lambda reason: self.resync(session.watched, reason),
+                    self._flush,
+                ),
             )
             tasks = [asyncio.create_task(part) for part in parts]
             try:
@@ -296,7 +273,7 @@ class KalshiFeed:
                 for events, _ in handled:
                     await legs.examine(events)
             for events, count in handled:
-                await self._emit(events, frames=count)
+                await self._outflow.put(events, frames=count)
             if session.commands.encoded:
                 await self._flush()
             if session.broken:
@@ -308,48 +285,15 @@ class KalshiFeed:
 
     async def _describe(self, session: FeedSession) -> None:
         """Read the markets and subscribe to their books, then follow requests to read again."""
-        emit: Emit = self._emit if self._tape is None else self._tape.descriptions(self._emit)
+        put = self._outflow.put
+        emit: Emit = put if self._tape is None else self._tape.descriptions(put)
         await self._flush()
         await self._board.describe(session, emit)
-        await self._emit(session.described(self._clock.now()))
+        await self._outflow.put(session.described(self._clock.now()))
         while True:
             await self._flush()
             await self._board.wait(self._rediscover_every)
             await self._board.refresh(session, emit)
-
-    async def _watch_silence(self, session: FeedSession) -> None:
-        """Doubt, then give up, a connection that says nothing, or does not acknowledge what it was asked.
-
-        A market may well be quiet, but the answer to a question that does not come means that messages are
-        held up, and that books have moved on unseen.
-        """
-        waiting_since: float | None = None
-        probed_at = asked_at = doubted_at = 0.0
-        seq, told_at = session.subscriptions.last_seq(BOOKS), self._heard_at
-        while True:
-            await asyncio.sleep(min(self._probe_after, self._stale_after / 5))
-            now = loop_time()
-            silent = now - self._heard_at
-            if silent >= self._stale_after and doubted_at <= self._heard_at:
-                doubted_at = now
-                reason = f"nothing heard for {silent:.1f} s"
-                await self._emit(session.resync(session.watched, reason, self._clock.now()))
-                await self._flush()
-            if silent >= self._silence_limit:
-                raise Dropped(f"no message for {silent:.0f} s")
-            waiting_since = (waiting_since or now) if session.is_waiting else None
-            if waiting_since is not None and now - waiting_since >= self._silence_limit:
-                raise Dropped("a subscription was not acknowledged")
-            if (last := session.subscriptions.last_seq(BOOKS)) != seq:
-                seq, told_at = last, now
-            is_quiet = now - min(told_at, self._heard_at) >= self._probe_after
-            if is_quiet and now - probed_at >= self._probe_after:
-                probed_at = now
-                session.probe()
-            if now - asked_at >= _PROBES_PER_REQUEST * self._probe_after:
-                asked_at = now
-                session.ask_again()
-            await self._flush()
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -364,14 +308,6 @@ class KalshiFeed:
         except ConnectionClosed:
             return  # the reader reports it
 
-    async def _emit(self, events: tuple[Event, ...], *, frames: int = 0) -> None:
-        while self._queued >= MAX_QUEUED:
-            self._room.clear()
-            await self._room.wait()
-        if events or frames:
-            self._queued += max(frames, 1)
-            self._queue.put_nowait((events, frames))
-
     async def _down(self, reason: str) -> None:
         now = self._clock.now()
         books = tuple(sorted(self._board.watched))
@@ -379,4 +315,4 @@ class KalshiFeed:
             self._tape.down(books, reason, now)
         ts = self._doubt.raised(now)
         invalid = (BookInvalid(books, reason, ts),) if books else ()
-        await self._emit((*invalid, FeedDown("market", reason, ts)))
+        await self._outflow.put((*invalid, FeedDown("market", reason, ts)))

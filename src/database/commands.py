@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from src.core.events import CommandKind
 from src.database.codec import storable_text
-from src.database.models import CommandStatus
+from src.database.models_log import CommandStatus
 
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000000)::bigint"
 _ADD = text(

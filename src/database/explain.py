@@ -12,7 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from src.core.actions import OrderStatus
 from src.core.signal import Purpose
 from src.core.units import Nanos
-from src.database.models import OrderRow, RefusalRow, SignalRow, StrategyAnswerRow, table_of
+from src.database.models import OrderRow, table_of
+from src.database.models_log import (
+    RefusalRow,
+    SignalRow,
+    StrategyAnswerRow,
+)
 
 SIGNALS = table_of(SignalRow)
 REFUSALS = table_of(RefusalRow)

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, text
 
 from src.core.errors import ConfigError
 from src.database.connection import check_schema, connect, create_engine
-from src.database.models import Base
+from src.database.models_log import METADATA
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _LOCK_KEY = 4_021_777
@@ -54,7 +54,7 @@ async def drop(url: str, schema: str) -> None:
 
 async def empty(url: str, schema: str) -> None:
     """Empty every table of ``schema``: for ledgers that begin anew again and again, like a drill's."""
-    names = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    names = ", ".join(table.name for table in METADATA.sorted_tables)
     connection = await connect(url, schema)
     try:
         await connection.execute(f"TRUNCATE {names} RESTART IDENTITY")

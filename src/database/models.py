@@ -1,8 +1,10 @@
-"""The tables, in exact integers. Column names carry their unit.
+"""The account's tables, in exact integers. Column names carry their unit.
 
 ``_e4``: 1e-4 dollars per contract. ``_e2``: 0.01 contract. ``_e6``: 1e-6 dollars. ``_ns``: nanoseconds
 since the epoch, UTC. Floats are probabilities and edges only. Tables have no schema of their own: each
 mode (live, paper, demo) has one, chosen by the connection's ``search_path``, so that they never mix.
+
+What was said, seen and decided besides is in ``models_log``.
 """
 
 from __future__ import annotations
@@ -28,8 +30,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from src.core.actions import OrderStatus, TradingState
-from src.core.events import CommandKind
-from src.core.sides import BookSide, Outcome
+from src.core.sides import BookSide
 from src.core.signal import Purpose, TimeInForce
 
 LIVE_STATUSES = (
@@ -41,20 +42,12 @@ LIVE_STATUSES = (
 )
 
 
-class CommandStatus(Enum):
-    """What became of a command from outside."""
-
-    WAITING = "waiting"
-    DONE = "done"
-    REFUSED = "refused"
-    WITHDRAWN = "withdrawn"
-
-
 Key = Annotated[str, mapped_column(Text, primary_key=True)]
 KeyNs = Annotated[int, mapped_column(BigInteger, primary_key=True)]
 
 
-def _known(column: str, values: Iterable[Enum]) -> CheckConstraint:
+def known(column: str, values: Iterable[Enum]) -> CheckConstraint:
+    """The column holds one of an enumeration's values."""
     listed = ", ".join(f"'{value.value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
 
@@ -99,10 +92,10 @@ class OrderRow(Base):
         CheckConstraint("external OR count_e2 > 0", name="count_positive"),
         CheckConstraint("filled_e2 >= 0 AND (external OR filled_e2 <= count_e2)", name="filled_within_count"),
         CheckConstraint("reserved_e6 >= 0", name="reserved_not_negative"),
-        _known("status", OrderStatus),
-        _known("side", BookSide),
-        _known("purpose", Purpose),
-        _known("time_in_force", TimeInForce),
+        known("status", OrderStatus),
+        known("side", BookSide),
+        known("purpose", Purpose),
+        known("time_in_force", TimeInForce),
         UniqueConstraint("order_id"),
         Index(
             "uq_orders_signal_id_attempt",
@@ -157,7 +150,7 @@ class FillRow(Base):
         PrimaryKeyConstraint("trade_id", "order_id"),
         CheckConstraint("count_e2 > 0", name="count_positive"),
         CheckConstraint("price_e4 >= 0 AND price_e4 <= 10000", name="price_legal"),
-        _known("side", BookSide),
+        known("side", BookSide),
         Index(None, "ticker"),
     )
 
@@ -217,58 +210,18 @@ class SettlementRow(Base):
     booked_ns: Mapped[int]
 
 
-class SignalRow(Base):
-    """A strategy's opinion with its latest verdict."""
+class AccountMarkRow(Base):
+    """The account as valued at a time; the report's equity curve."""
 
-    __tablename__ = "signals"
-    __table_args__ = (_known("outcome", Outcome),)
+    __tablename__ = "account_marks"
 
-    signal_id: Mapped[Key]
-    strategy: Mapped[str]
-    ticker: Mapped[str]
-    event_ticker: Mapped[str]
-    outcome: Mapped[str]
-    probability: Mapped[float]
-    std_error: Mapped[float]
-    min_edge: Mapped[float]
-    cause_id: Mapped[str]
-    cause_ns: Mapped[int]
-    signalled_ns: Mapped[int]
-    details: Mapped[dict[str, Any]]
-    verdict: Mapped[str]
-    edge: Mapped[float | None]
-    updated_ns: Mapped[int]
-
-
-class RefusalRow(Base):
-    """A signal that a gate refused, with the numbers the gate saw."""
-
-    __tablename__ = "refusals"
-    __table_args__ = (Index(None, "ticker", "refused_ns"),)
-
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    signal_id: Mapped[str]
-    strategy: Mapped[str]
-    ticker: Mapped[str]
-    gate: Mapped[str]
-    numbers: Mapped[dict[str, Any]]
-    refused_ns: Mapped[int]
-
-
-class JournalRow(Base):
-    """Everything the engine said it did, in order; ``payload`` is the whole record (``codec``)."""
-
-    __tablename__ = "journal"
-    __table_args__ = (
-        Index("ix_journal_trace_id", "trace_id", postgresql_where=text("trace_id <> ''")),
-        Index(None, "kind", "ts_ns"),
-    )
-
-    seq: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    ts_ns: Mapped[int]
-    kind: Mapped[str]
-    trace_id: Mapped[str]
-    payload: Mapped[dict[str, Any]]
+    ts_ns: Mapped[KeyNs]
+    cash_e6: Mapped[int]
+    liquidation_e6: Mapped[int]
+    at_risk_e6: Mapped[int]
+    open_positions: Mapped[int]
+    day: Mapped[str]
+    day_pnl_e6: Mapped[int]
 
 
 class ControlRow(Base):
@@ -288,95 +241,3 @@ class ControlRow(Base):
     why: Mapped[str]
     until_ns: Mapped[int | None]
     updated_ns: Mapped[int]
-
-
-class CommandRow(Base):
-    """A person's command to the daemon, from whatever channel; times are the database server's own."""
-
-    __tablename__ = "commands"
-    __table_args__ = (
-        _known("kind", CommandKind),
-        _known("status", CommandStatus),
-        Index("ix_commands_waiting", "id", postgresql_where=text("status = 'waiting'")),
-    )
-
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    kind: Mapped[str]
-    target: Mapped[str]
-    channel: Mapped[str]
-    who: Mapped[str]
-    why: Mapped[str]
-    created_ns: Mapped[int]
-    status: Mapped[str]
-    answer: Mapped[str]
-    answered_ns: Mapped[int | None]
-
-
-class StrategyAnswerRow(Base):
-    """What a strategy last said about an event: why it is silent, or that it gave a signal."""
-
-    __tablename__ = "strategy_answers"
-
-    strategy: Mapped[Key]
-    event_ticker: Mapped[Key]
-    answer: Mapped[str]
-    since_ns: Mapped[int]
-
-
-class TieOutRow(Base):
-    """A comparison of fills, positions and balance; ``differences`` is empty when all three agree."""
-
-    __tablename__ = "tie_outs"
-
-    ts_ns: Mapped[KeyNs]
-    day: Mapped[str]
-    differences: Mapped[list[Any]]
-    fills: Mapped[int]
-    positions: Mapped[int]
-    cash_e6: Mapped[int | None]
-    balance_e6: Mapped[int | None]
-    external_e6: Mapped[int]
-
-
-class ForecastRow(Base):
-    """A forecast of a daily maximum (degF) as first seen."""
-
-    __tablename__ = "forecasts"
-
-    series_ticker: Mapped[Key]
-    station: Mapped[Key]
-    target_date: Mapped[Key]
-    source: Mapped[Key]
-    issued_ns: Mapped[KeyNs]
-    lead_days: Mapped[float]
-    tmax_f: Mapped[float]
-    event_ns: Mapped[int]
-    first_seen_ns: Mapped[int]
-
-
-class DailyMaximumRow(Base):
-    """An observed daily maximum (whole degF) as first seen; ``final`` is the settling one."""
-
-    __tablename__ = "daily_maxima"
-
-    series_ticker: Mapped[Key]
-    station: Mapped[Key]
-    date: Mapped[Key]
-    final: Mapped[bool] = mapped_column(primary_key=True)
-    tmax_f: Mapped[int]
-    event_ns: Mapped[int]
-    first_seen_ns: Mapped[int]
-
-
-class AccountMarkRow(Base):
-    """The account as valued at a time; the report's equity curve."""
-
-    __tablename__ = "account_marks"
-
-    ts_ns: Mapped[KeyNs]
-    cash_e6: Mapped[int]
-    liquidation_e6: Mapped[int]
-    at_risk_e6: Mapped[int]
-    open_positions: Mapped[int]
-    day: Mapped[str]
-    day_pnl_e6: Mapped[int]

@@ -19,15 +19,17 @@ from src.database.models import (
     LIVE_STATUSES,
     AccountMarkRow,
     ControlRow,
-    DailyMaximumRow,
     FillRow,
-    ForecastRow,
-    JournalRow,
     OrderRow,
     PositionRow,
     SettlementRow,
-    TieOutRow,
     table_of,
+)
+from src.database.models_log import (
+    DailyMaximumRow,
+    ForecastRow,
+    JournalRow,
+    TieOutRow,
 )
 
 ORDERS = table_of(OrderRow)

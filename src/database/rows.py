@@ -28,7 +28,7 @@ from src.core.signal import OrderIntent
 from src.core.units import Cash, Count, Nanos
 from src.database import statements
 from src.database.codec import encode, kind_of
-from src.database.models import CommandStatus
+from src.database.models_log import CommandStatus
 from src.database.statements import Statement
 
 Row: TypeAlias = dict[str, Any]

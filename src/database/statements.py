@@ -19,18 +19,20 @@ from src.database.models import (
     AccountMarkRow,
     Base,
     ControlRow,
-    DailyMaximumRow,
     FillRow,
-    ForecastRow,
-    JournalRow,
     OrderRow,
     PositionRow,
-    RefusalRow,
     SettlementRow,
+    table_of,
+)
+from src.database.models_log import (
+    DailyMaximumRow,
+    ForecastRow,
+    JournalRow,
+    RefusalRow,
     SignalRow,
     StrategyAnswerRow,
     TieOutRow,
-    table_of,
 )
 
 FENCE = "fence"

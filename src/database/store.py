@@ -4,58 +4,37 @@ Writes go through asyncpg directly: one order costs 0.35 ms to commit with fsync
 SQLAlchemy Core (p50 of 1,400 on a quiet two-core machine). Orders have a connection of their
 own, so that a long batch of records never delays one. Reads go through SQLAlchemy's engine.
 
-There is one writer. ``lock`` takes a PostgreSQL advisory lock for life and a fencing number; every write
-checks the number in its own transaction, so an instance that was frozen or cut off while another took
-over can write nothing more, and therefore send nothing more.
+There is one writer (``one_writer``): every write checks the fencing number in its own transaction.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Self, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Self
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from src.core.actions import AuditRecord, OrderStatus, StoredState, TradingState
-from src.core.errors import ConfigError
+from src.core.actions import AuditRecord, OrderStatus, StoredState
 from src.core.events import DailyMaximum, ForecastUpdate
 from src.core.ports import ApprovedOrder
 from src.core.units import Nanos
-from src.database import explain, leadership, migrate, readers, statements
+from src.database import explain, migrate, readers, statements
 from src.database.commands import CommandTable
-from src.database.connection import application_name, connect, create_engine
-from src.database.errors import DatabaseUnavailable, DuplicateOrder, FencedOut
-from src.database.held import HeldBatch, HeldEntry, HeldIntent, HeldState, batch_name, is_news
-from src.database.leadership import Leadership
+from src.database.connection import connect, create_engine
+from src.database.errors import DuplicateOrder, FencedOut
+from src.database.held import HeldBatch, HeldEntry, batch_name, is_news
 from src.database.ledger import Ledger
+from src.database.link import Link
+from src.database.one_writer import TAKEN_OVER, OneWriter
 from src.database.readers import JournalEntry
-from src.database.rows import control_row, forecast_row, journal_row, maximum_row, order_row, table_writes
-from src.database.statements import FENCE, JOURNAL_BATCH, Statement
+from src.database.rows import control_row, forecast_row, maximum_row, order_row
+from src.database.statements import FENCE, JOURNAL_BATCH
 from src.database.tie_out import TieOut, tie_out_row
-
-LOCK_WAIT_MS = 2_000
-# An order must not wait long for a database that is gone: its price is seconds old by then.
-RECONNECT_LIMIT_S = 3
-CLOSE_LIMIT_S = 2
-Writes: TypeAlias = dict[Statement, list[tuple[Any, ...]]]
-_TAKEN_OVER = "another instance has taken over this database: this one writes and sends nothing more"
-_OUTAGES = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.PostgresSystemError,
-    # What the driver says when the connection is lost between a statement and its answer.
-    asyncpg.InternalClientError,
-)
+from src.database.writes import Writes, held_writes, record_writes
 
 
-class PostgresStore:
+class PostgresStore(OneWriter):
     """Implements ``core.ports.Store``. Open with ``open``; ``lock`` before trading; ``close`` at the end.
 
     A failed write raises ``DatabaseUnavailable`` and is not tried again here: the next call connects anew.
@@ -63,16 +42,10 @@ class PostgresStore:
     """
 
     def __init__(self, url: str, schema: str, engine: AsyncEngine, fence: str) -> None:
-        self._url = url
-        self._schema = schema
-        self._engine = engine
-        self._fence = fence
-        self._orders = _Link(url, schema)
-        self._records = _Link(url, schema)
-        self._beats = _Link(url, schema)
+        super().__init__(url, schema, engine, fence)
+        self._orders = Link(url, schema)
+        self._records = Link(url, schema)
         self.commands = CommandTable(engine)
-        self._lock_name = ""
-        self._lock_holder: asyncpg.Connection[Any] | None = None
         self._batches = 0
 
     @classmethod
@@ -93,71 +66,16 @@ class PostgresStore:
         return cls(url, schema, create_engine(url, schema), fence)
 
     async def close(self) -> None:
-        """Close every connection; the lock goes with its own."""
+        """Close every connection, the lock's last."""
         await self._orders.close()
         await self._records.close()
-        await self._beats.close()
-        if self._lock_holder is not None:
-            await close(self._lock_holder)
+        await self._give_up_lock()
         await self._engine.dispose()
-
-    @property
-    def fence(self) -> int:
-        """The fencing number this instance writes under."""
-        return int(self._fence)
 
     @property
     def next_batch(self) -> int:
         """The number of the batch that the next ``append`` writes, or wrote without hearing an answer."""
         return self._batches + 1
-
-    async def lock(self, name: str) -> int:
-        """Become the one writer of this schema; returns the fencing number, higher than any before.
-
-        Waits ``LOCK_WAIT_MS`` for a predecessor that is just going. Raises ``ConfigError`` if one stays.
-        """
-        fence = await self.try_lock(name)
-        if fence is None:
-            raise ConfigError(
-                f"another instance is running with this database (schema {self._schema!r}): stop it first, "
-                "or start this one with --standby to take over when it ends"
-            )
-        return fence
-
-    async def try_lock(self, name: str, who: str = "") -> int | None:
-        """Like ``lock``, but None when another keeps it. ``who`` is shown to those who ask who leads."""
-        self._lock_name = name
-        holder = await self._take_lock()
-        if holder is None:
-            return None
-        try:
-            async with holder.transaction():
-                fence: str = await holder.fetchval(statements.TAKE_FENCE)
-                await holder.execute(statements.FIRST_BEAT, fence, who)
-        except BaseException:
-            await holder.close()
-            raise
-        self._lock_holder, self._fence = holder, fence
-        return int(fence)
-
-    async def is_locked(self, name: str) -> bool:
-        """Whether an instance holds this schema's lock ``name`` now, that is, whether one is running."""
-        return (await self.leadership(name)).is_held
-
-    async def leadership(self, name: str) -> Leadership:
-        """Who holds this schema's lock ``name``, and how lively it is."""
-        return await leadership.look(self._engine, f"{self._schema}:{name}")
-
-    async def displace(self, name: str, after_s: float) -> int:
-        """End the connections of a holder of ``name`` that has been silent for ``after_s`` seconds."""
-        lock = f"{self._schema}:{name}"
-        return await leadership.displace(self._engine, lock, application_name(self._schema), after_s)
-
-    async def beat(self) -> None:
-        """Show that this instance lives. Raises ``FencedOut`` once another has taken over."""
-        async with self._beats.use() as connection:
-            if await connection.fetchval(statements.BEAT, self._fence) is None:
-                raise FencedOut(_TAKEN_OVER)
 
     async def put_intent(self, approved: ApprovedOrder) -> None:
         """Commit the order's row (PENDING_NEW) before it is sent.
@@ -175,7 +93,7 @@ class PostgresStore:
                 known = f"order {intent.client_order_id}, signal {intent.signal_id}, attempt {intent.attempt}"
                 raise DuplicateOrder(f"{known}: it exists already") from None
         if put is None:
-            raise FencedOut(_TAKEN_OVER)
+            raise FencedOut(TAKEN_OVER)
 
     async def append(self, records: Sequence[AuditRecord]) -> None:
         """Persist audit records, in order, in one transaction: their tables and a journal line each.
@@ -185,7 +103,7 @@ class PostgresStore:
         """
         if not records:
             return
-        await self._write(_record_writes(records), batch_name(self.fence, self.next_batch))
+        await self._write(record_writes(records), batch_name(self.fence, self.next_batch))
         self._batches += 1
 
     async def append_aside(self, records: Sequence[AuditRecord]) -> None:
@@ -193,7 +111,7 @@ class PostgresStore:
 
         Its batches have no number: the daemon's own count would take the first ones for its own.
         """
-        await self._write(_record_writes(records))
+        await self._write(record_writes(records))
 
     async def replay(self, entries: Sequence[HeldEntry]) -> None:
         """Put in what the fallback journal holds, in order. Doing it twice changes nothing.
@@ -206,9 +124,9 @@ class PostgresStore:
             for entry in entries:
                 async with connection.transaction():
                     if await connection.fetchval(statements.HOLD_FENCE) != self._fence:
-                        raise FencedOut(_TAKEN_OVER)
+                        raise FencedOut(TAKEN_OVER)
                     last = await connection.fetchval(statements.LAST_BATCH)
-                    for statement, rows in _held_writes(entry, last).items():
+                    for statement, rows in held_writes(entry, last).items():
                         await connection.executemany(statement.sql, rows)
                     if isinstance(entry, HeldBatch) and is_news(entry, last):
                         await connection.fetchval(
@@ -292,100 +210,8 @@ class PostgresStore:
             await self._keep_lock()
             async with connection.transaction():
                 if await connection.fetchval(statements.HOLD_FENCE) != self._fence:
-                    raise FencedOut(_TAKEN_OVER)
+                    raise FencedOut(TAKEN_OVER)
                 if batch and await connection.fetchval(statements.NEXT_BATCH, batch) is None:
                     return  # an earlier attempt was committed, only its answer was lost
                 for statement, rows in writes.items():
                     await connection.executemany(statement.sql, rows)
-
-    async def _keep_lock(self) -> None:
-        """Take the lock again if the server dropped us. The fence tells whether somebody came between."""
-        if self._lock_holder is not None and self._lock_holder.is_closed():
-            holder = await self._take_lock()
-            if holder is None:
-                raise FencedOut(_TAKEN_OVER)
-            self._lock_holder = holder
-
-    async def _take_lock(self) -> asyncpg.Connection[Any] | None:
-        """A connection that holds the lock, or None when another keeps it."""
-        connection = await connect(self._url, self._schema)
-        try:
-            await connection.execute(f"SET lock_timeout = '{LOCK_WAIT_MS}ms'")
-            key = f"{self._schema}:{self._lock_name}"
-            await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", key)
-        except BaseException as error:
-            await connection.close()
-            if isinstance(error, asyncpg.LockNotAvailableError):
-                return None
-            raise
-        return connection
-
-
-class _Link:
-    """One asyncpg connection, used by one caller at a time, made anew after it broke."""
-
-    def __init__(self, url: str, schema: str) -> None:
-        self._url = url
-        self._schema = schema
-        self._busy = asyncio.Lock()
-        self._connection: asyncpg.Connection[Any] | None = None
-
-    @asynccontextmanager
-    async def use(self) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """The connection; outages become ``DatabaseUnavailable``."""
-        async with self._busy:
-            try:
-                if self._connection is None or self._connection.is_closed():
-                    self._connection = await connect(self._url, self._schema, limit_s=RECONNECT_LIMIT_S)
-                yield self._connection
-            except (*_OUTAGES, ConfigError) as error:
-                if self._connection is not None:
-                    self._connection.terminate()
-                    self._connection = None
-                raise DatabaseUnavailable(
-                    f"the database does not answer: {str(error) or type(error).__name__}"
-                ) from error
-            except asyncio.CancelledError:
-                # A frozen server never says that the command is over, which the next one would wait for.
-                if self._connection is not None:
-                    self._connection.terminate()
-                    self._connection = None
-                raise
-
-    async def close(self) -> None:
-        """Close the connection; a later ``use`` opens another."""
-        if self._connection is not None:
-            await close(self._connection)
-
-
-async def close(connection: asyncpg.Connection[Any]) -> None:
-    """Close a connection; a server that does not answer is left without a word."""
-    try:
-        await connection.close(timeout=CLOSE_LIMIT_S)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        connection.terminate()
-
-
-def _record_writes(records: Sequence[AuditRecord]) -> Writes:
-    writes: Writes = {}
-    for record in records:
-        for statement, row in table_writes(record):
-            writes.setdefault(statement, []).append(statement.arguments(row))
-    journal = statements.JOURNAL
-    writes[journal] = [journal.arguments(journal_row(record)) for record in records]
-    return writes
-
-
-def _held_writes(entry: HeldEntry, last_batch: str) -> Writes:
-    """What an entry of the fallback journal still has to change."""
-    match entry:
-        case HeldIntent(intent=intent, reserved=reserved):
-            put = statements.PUT_HELD_ORDER
-            row = order_row(intent, OrderStatus.PENDING_NEW, reserved, intent.created_ts)
-            return {put: [put.arguments({**row, FENCE: entry.fence})]}
-        case HeldState(record=record):
-            if record.state not in {TradingState.HALTED, TradingState.REDUCING}:
-                return {}  # leaving a stop is only believed when the database heard of it
-            return {statement: [statement.arguments(row)] for statement, row in table_writes(record)}
-        case HeldBatch(records=records):
-            return _record_writes(records) if is_news(entry, last_batch) else {}

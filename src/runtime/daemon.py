@@ -17,7 +17,6 @@ from src.core.actions import (
     CancelOrder,
     RequestReport,
     RequestSnapshot,
-    Severity,
     TradingState,
 )
 from src.core.events import (
@@ -28,7 +27,6 @@ from src.core.events import (
     FeedDown,
     ForecastUpdate,
     KillSwitch,
-    Shutdown,
     StoreHealth,
     Tick,
 )
@@ -38,12 +36,13 @@ from src.execution.engine import Action, Engine
 from src.execution.executor import Executor
 from src.execution.risk import Approved
 from src.runtime.inbox import Inbox
+from src.runtime.kill_switch import KillSwitchWatch
 from src.runtime.session_tape import SessionTape
+from src.runtime.staged_stop import stop_in_stages
 from src.runtime.supervisor import Service, Supervisor
 from src.runtime.writer import StoreLostError, StoreWriter
 
 log = structlog.get_logger("daemon")
-_KILL_SWITCH_LOOK_S = 0.25
 
 
 class Reader(Protocol):
@@ -93,14 +92,13 @@ class Daemon:
         self.supervisor = Supervisor(on_broken=self._broken)
         self._store = store
         self._sources = sources
-        self._notifier = notifier
+        self.notifier = notifier
         self._readers = readers
         self._on_latency = on_latency
         self._tick_interval = tick_interval
         self._services = [replace(each, on_refused=self._refused(each.name)) for each in services]
         self._history = history
-        self._kill_switch = kill_switch
-        self._kill_reason = ""
+        self._kill_switch = None if kill_switch is None else KillSwitchWatch(kill_switch, self._told_to_stop)
         self._tape = tape
         self._cause_ns: dict[str, Nanos] = {}
         self._failure: asyncio.Future[None] | None = None
@@ -123,7 +121,7 @@ class Daemon:
         if self._tick_interval is not None:
             core.append(Service("ticker", self._ticker, core=True))
         if self._kill_switch is not None:
-            core.append(Service("kill switch", self._watch_kill_switch, core=True))
+            core.append(Service("kill switch", self._kill_switch.run, core=True))
         feeds = [self._source_service(name) for name in self._sources]
         lasting = (*core, *self._services)
         tasks = {asyncio.create_task(self.supervisor.run(service), name=service.name) for service in lasting}
@@ -134,7 +132,8 @@ class Daemon:
         if self._tape is not None:
             self._tape.begin(stored, now)
         self.dispatch(self.engine.start(stored, now), time.perf_counter_ns())
-        self._look_at_kill_switch()  # before anything can be answered that an order could rest on
+        if self._kill_switch is not None:
+            self._kill_switch.look()  # before anything can be answered that an order could rest on
         sources = {asyncio.create_task(self.supervisor.run(service), name=service.name) for service in feeds}
         stopper = asyncio.create_task(self._stop.wait(), name="stop")
         try:
@@ -145,7 +144,7 @@ class Daemon:
                 # The next start must find a halt: nobody knows yet how long the account was not written down.
                 self._halt("store", str(lost))
             if self._stop.is_set() or lost is not None:
-                await self._stop_in_stages(sources)
+                await stop_in_stages(self, sources)
             self._raise_first({*tasks, *sources})
         finally:
             for task in (*tasks, *sources, stopper):
@@ -203,19 +202,9 @@ class Daemon:
             self.inbox.put_urgent(Tick(self.clock.now()))
             await asyncio.sleep(self._tick_interval)
 
-    async def _watch_kill_switch(self) -> None:
-        while True:
-            await asyncio.sleep(_KILL_SWITCH_LOOK_S)
-            self._look_at_kill_switch()
-
-    def _look_at_kill_switch(self) -> None:
-        if self._kill_switch is None:
-            return
-        reason = self._kill_switch()
+    def _told_to_stop(self, reason: str, *, is_news: bool) -> None:
         # The same reason is not told again, but a state that should be halted and is not is.
-        escaped = bool(reason) and self.engine.control.state is not TradingState.HALTED
-        if reason != self._kill_reason or escaped:
-            self._kill_reason = reason
+        if is_news or (reason and self.engine.control.state is not TradingState.HALTED):
             self.inbox.put_urgent(KillSwitch(reason, self.clock.now()))
 
     def _source_service(self, name: str) -> Service:
@@ -258,7 +247,7 @@ class Daemon:
                 case RequestSnapshot():
                     self.executor.resync(action)
                 case Alert():
-                    self._notifier.send(action)
+                    self.notifier.send(action)
                 case _:
                     if self._tape is not None:
                         self._tape.observe(action)
@@ -313,41 +302,6 @@ class Daemon:
                 reason=str(error),
                 hint="the exchange has the fills",
             )
-
-    # --- stop ----------------------------------------------------------------------------------
-
-    async def _stop_in_stages(self, sources: set[asyncio.Task[None]]) -> None:
-        log.info("stopping")
-        self.inbox.put_urgent(Shutdown(self.clock.now()))
-        await self._stage("cancel resting orders", self._nothing_live(), 15.0)
-        await self._stage("wait for calls under way", self.executor.drain(), 15.0)
-        for task in sources:
-            task.cancel()
-        await asyncio.gather(*sources, return_exceptions=True)
-        if not self.writer.is_down:
-            await self._stage("flush the journal", self.writer.flushed(), 10.0)
-
-    async def _stage(self, name: str, work: Awaitable[None], timeout: float) -> None:
-        try:
-            await asyncio.wait_for(work, timeout)
-        except TimeoutError:
-            log.error("stop_stage_late", stage=name, timeout_s=timeout)
-            now = self.clock.now()
-            self._notifier.send(
-                Alert(Severity.CRITICAL, "stop_late", f"stop: '{name}' took over {timeout:g} s", now)
-            )
-
-    async def _nothing_live(self) -> None:
-        """Until no order of ours may trade any more. Cancels whose outcome is unclear are read again."""
-        while True:
-            await self.executor.drain()
-            if self.is_quiet:
-                orders = self.engine.ledger.orders.live()
-                if not any(order.is_live and not order.external for order in orders):
-                    return
-                self.inbox.put_urgent(Tick(self.clock.now()))
-                self.inbox.put_urgent(Shutdown(self.clock.now()))
-            await asyncio.sleep(0.05)
 
     def idle_for(self) -> Nanos:
         """Nanoseconds since the engine last handled an event (a hung loop shows here)."""

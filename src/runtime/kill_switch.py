@@ -6,11 +6,14 @@ keeps us from looking counts as tripped. Removing the file clears nothing; only 
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
+LOOK_EVERY_S = 0.25
 _LONGEST_REASON = 300
 
 
@@ -55,3 +58,31 @@ class KillSwitch:
         except OSError:
             return ""
         return f" ({text})" if text else ""
+
+
+class Told(Protocol):
+    """Who hears of every look."""
+
+    def __call__(self, reason: str, *, is_news: bool) -> None:
+        """``is_news``: the reason is another than at the look before."""
+
+
+class KillSwitchWatch:
+    """Looks four times a second, by ``look``, and tells ``told`` what it saw."""
+
+    def __init__(self, look: Callable[[], str], told: Told) -> None:
+        self._look = look
+        self._told = told
+        self._reason = ""
+
+    def look(self) -> None:
+        """Look once."""
+        reason = self._look()
+        is_news, self._reason = reason != self._reason, reason
+        self._told(reason, is_news=is_news)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self.look()

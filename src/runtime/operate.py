@@ -16,7 +16,7 @@ from src.core.errors import ConfigError, TradingSystemError
 from src.core.events import CommandKind
 from src.core.units import ONE_CONTRACT
 from src.database.commands import Answer
-from src.database.models import CommandStatus
+from src.database.models_log import CommandStatus
 from src.database.store import PostgresStore
 from src.runtime.assemble import (
     DAEMON_LOCK,

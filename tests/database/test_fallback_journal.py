@@ -14,7 +14,7 @@ import pytest
 from src.core.actions import Noted, OrderStatus, StateChanged, TradingState
 from src.core.errors import ConfigError, StoreUnavailableError
 from src.core.signal import Purpose
-from src.database import store as store_module
+from src.database import one_writer
 from src.database.connection import connect
 from src.database.durable import DurableStore
 from src.database.errors import DatabaseUnavailable, FallbackDamaged, FencedOut
@@ -297,7 +297,7 @@ async def test_an_instance_that_was_cut_off_and_replaced_sends_no_exit_either(
 ) -> None:
     """It wakes up with dead connections: before an exit goes by the local file the database is asked again,
     and says that another instance has taken over."""
-    monkeypatch.setattr(store_module, "LOCK_WAIT_MS", 50)
+    monkeypatch.setattr(one_writer, "LOCK_WAIT_MS", 50)
     await store.lock("trader")
     durable = DurableStore(store, held)
     await durable.put_intent(approved("entry-1"))
@@ -320,7 +320,7 @@ async def test_records_of_an_instance_that_was_replaced_are_not_put_over_its_suc
     store: PostgresStore, server_url: str, schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The successor read the exchange's records since: an older batch would undo that. Intents go in."""
-    monkeypatch.setattr(store_module, "LOCK_WAIT_MS", 50)
+    monkeypatch.setattr(one_writer, "LOCK_WAIT_MS", 50)
     await store.lock("trader")
     first = store.fence
     await store.close()

@@ -13,7 +13,7 @@ from src.core.actions import ControlValue
 from src.core.errors import ConfigError
 from src.database import migrate
 from src.database.connection import create_engine
-from src.database.models import Base
+from src.database.models_log import METADATA
 from src.database.store import PostgresStore
 
 
@@ -21,14 +21,14 @@ def _differences(connection: Connection) -> list[object]:
     context = MigrationContext.configure(
         connection, opts={"compare_type": True, "compare_server_default": True}
     )
-    return list(compare_metadata(context, Base.metadata))
+    return list(compare_metadata(context, METADATA))
 
 
 def _checks(connection: Connection) -> dict[str, set[str]]:
     inspector = inspect(connection)
     return {
         table: {str(check["name"]) for check in inspector.get_check_constraints(table)}
-        for table in Base.metadata.tables
+        for table in METADATA.tables
     }
 
 
@@ -43,14 +43,14 @@ async def test_migrated_tables_are_exactly_the_models(server_url: str, schema: s
     async with created.begin() as connection:
         await connection.execute(text(f"CREATE SCHEMA {schema}_models"))
         await connection.execute(text(f"SET search_path TO {schema}_models"))
-        await connection.run_sync(Base.metadata.create_all, checkfirst=False)
+        await connection.run_sync(METADATA.create_all, checkfirst=False)
         made = await connection.run_sync(
             lambda sync: {
                 table: {
                     str(check["name"])
                     for check in inspect(sync).get_check_constraints(table, schema=f"{schema}_models")
                 }
-                for table in Base.metadata.tables
+                for table in METADATA.tables
             }
         )
     await created.dispose()

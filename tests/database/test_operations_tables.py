@@ -26,9 +26,9 @@ from src.core.events import AccountReport, CommandKind, VenuePosition
 from src.core.sides import BookSide, Outcome
 from src.core.signal import Signal
 from src.core.units import DOLLAR_CASH
-from src.database import store as store_module
+from src.database import one_writer
 from src.database.errors import FencedOut
-from src.database.models import CommandStatus
+from src.database.models_log import CommandStatus
 from src.database.store import PostgresStore
 from src.database.tie_out import tie_out
 from tests.database.records import EVENT, TICKER, approved, booked, changed, fill, intent
@@ -92,7 +92,7 @@ async def test_a_frozen_leader_is_displaced_and_can_do_nothing_when_it_thaws(
     store: PostgresStore, rival: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It keeps its connections and stops beating; the successor's number is larger; the old one is out."""
-    monkeypatch.setattr(store_module, "LOCK_WAIT_MS", 50)
+    monkeypatch.setattr(one_writer, "LOCK_WAIT_MS", 50)
     first = await store.try_lock("trader", "old@host")
     assert first is not None
     assert await rival.try_lock("trader", "new@host") is None

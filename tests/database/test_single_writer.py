@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from src.core.actions import Noted
 from src.core.errors import ConfigError
-from src.database import store as store_module
+from src.database import one_writer
 from src.database.connection import connect
 from src.database.errors import FencedOut
 from src.database.store import PostgresStore
@@ -42,7 +42,7 @@ async def admin(server_url: str, schema: str) -> AsyncIterator[asyncpg.Connectio
 
 @pytest.fixture(autouse=True)
 def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "LOCK_WAIT_MS", 50)
+    monkeypatch.setattr(one_writer, "LOCK_WAIT_MS", 50)
 
 
 async def _holders(admin: asyncpg.Connection, schema: str) -> list[int]:
