@@ -3,7 +3,8 @@
 A process of its own sends a forecast over a WebSocket and notes when the order's request has arrived. Between
 them run, as the daemon runs them: parsing, matching the forecast to a market, the engine, the risk gate,
 sizing, the order's row committed in PostgreSQL with fsync on, the signed HTTP request. Beside it, in the same
-run, clients that do nothing else: an echo, httpx with an RSA signature, aiohttp with one made beforehand.
+run, what does nothing else: an echo, httpx with an RSA signature, aiohttp with one made beforehand, and the
+disk taking one page of a log, which is the least that a committed row can cost.
 
     python -m benchmarks.bench_latency [--news 400] [--gap-ms 25]
 """
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from multiprocessing.connection import Connection
@@ -43,6 +46,7 @@ from src.runtime.clocks import SystemClock, wall_ms
 from src.runtime.supervisor import Service
 
 WARM_UP = 50
+_PAGE = 8_192
 _ORDERS = "/portfolio/events/orders"
 _BODY = (
     b'{"ticker":"KXHIGHNY-0001-B50.5","client_order_id":"6d9b5c0e-7d0a-5f0e-9a53-0f6f6f2c8f01","side":"bid",'
@@ -183,6 +187,21 @@ async def references(
         show("bare aiohttp, signature prepared", await bare(news, pipe, order, prepared))
 
 
+def disk(count: int, gap: float) -> None:
+    """One page of a file that is as long as it will be, made durable; ``gap`` seconds between two."""
+    times = []
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(bytes(_PAGE))
+        os.fsync(file.fileno())
+        for _ in range(count):
+            time.sleep(gap)
+            start = time.perf_counter_ns()
+            os.pwrite(file.fileno(), bytes(_PAGE), 0)
+            os.fdatasync(file.fileno())
+            times.append((start, time.perf_counter_ns()))
+    show("one page made durable", times)
+
+
 async def system(
     news: str,
     ws_url: str,
@@ -234,6 +253,7 @@ async def run(options: argparse.Namespace, database: str) -> None:
     with venue_process(order[0], script) as (pipe, base_url, ws_url):
         news = ws_url.partition("/trade-api")[0] + NEWS
         await references(news, base_url, pipe, order, signer)
+        disk(*order)
         for name, transport in (("httpx", None), ("aiohttp", AiohttpTransport())):
             client = KalshiClient(base_url, signer, transport=transport)
             # The venue's rate limits are not what is measured.

@@ -71,10 +71,17 @@ class RestTransport:
             transport=transport,
             timeout=_TIMEOUT,
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=60.0),
-            headers={"Accept": "application/json", "Accept-Language": "en"},
             follow_redirects=False,
             trust_env=False,
         )
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Language": "en",
+            "Accept-Encoding": self._http.headers["Accept-Encoding"],
+            "User-Agent": self._http.headers["User-Agent"],
+        }
+        self._headers_of_body = self._headers | {"Content-Type": "application/json"}
+        self._parsed: dict[str, httpx.URL] = {}
         self.clock = ClockOffsetEstimate()
 
     @property
@@ -167,12 +174,7 @@ class RestTransport:
 
     async def _once(self, endpoint: Endpoint, url: str, params: Params, body: bytes | None) -> bytes:
         """Send one signed request and read its answer."""
-        request = self._http.build_request(endpoint.method, url, params=list(params) or None, content=body)
-        if body is not None:
-            request.headers["Content-Type"] = "application/json"
-        if self._signer is not None:
-            # The bytes that go over the wire are signed: re-encoding the path would break the signature.
-            request.headers.update(self._signer.headers(endpoint.method, _signed_path(request.url)))
+        request = self._request(endpoint, url, params, body)
         sent_ms = self._signer.wall_ms() if self._signer else None
         try:
             async with asyncio.timeout(_TOTAL_TIMEOUT_S):
@@ -195,6 +197,25 @@ class RestTransport:
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             self._budget.bucket(endpoint).drain()
         raise classify(endpoint.effect, response.status_code, response.content)
+
+    def _request(self, endpoint: Endpoint, url: str, params: Params, body: bytes | None) -> httpx.Request:
+        """The request, signed. Its making is a good part of what an order waits for before it leaves."""
+        parsed = self._parsed.get(url)
+        if parsed is None:
+            parsed = httpx.URL(url)
+            if url == self._base + endpoint.path:  # others are as many as there are orders and markets
+                self._parsed[url] = parsed
+        if params:
+            parsed = parsed.copy_merge_params(list(params))
+        headers = self._headers if body is None else self._headers_of_body
+        if self._signer is not None:
+            # The bytes that go over the wire are signed: re-encoding the path would break the signature.
+            headers = headers | self._signer.headers(endpoint.method, _signed_path(parsed))
+        extensions = {"timeout": _TIMEOUT.as_dict()}
+        request = httpx.Request(endpoint.method, parsed, headers=headers, content=body, extensions=extensions)
+        if self._http.cookies:
+            self._http.cookies.set_cookie_header(request)
+        return request
 
     @staticmethod
     def _no_answer(endpoint: Endpoint, error: BaseException) -> VenueError:
