@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,18 @@ _COLUMNS = {
 }
 
 
+class _Views(NamedTuple):
+    """Columns that are read one value at a time: plain integers, at a third of the time of numpy's."""
+
+    ts: memoryview[int]
+    market: memoryview[int]
+    bid: memoryview[int]
+    bid_size: memoryview[int]
+    ask: memoryview[int]
+    ask_size: memoryview[int]
+    before: memoryview[int]
+
+
 class ColumnRows(Rows):
     """Rows of a file with a quote in each, one chunk at a time.
 
@@ -43,6 +55,7 @@ class ColumnRows(Rows):
         self._index = {ticker: number for number, ticker in enumerate(self._tickers)}
         markets = len(self._tickers)
         self._newest_row = np.full(markets, kernels.NONE, np.int64)
+        self._newest_view = self._newest_row.data
         self._hot = np.zeros(markets, np.uint8)
         self._watched = np.full(markets, wakes.ask_below > 0, np.uint8)
         self._seen = np.zeros(markets, np.uint8)
@@ -51,6 +64,7 @@ class ColumnRows(Rows):
         self._columns: Chunk = {name: np.empty(0, kind) for name, kind in _COLUMNS.items()}
         self._before, self._changed = np.empty(0, np.int64), np.empty(0, np.uint8)
         self._size = self._cursor = self._base = self._noted = 0
+        self._hold()
         self._carried: dict[str, None] = {}
         self._events: Iterator[WorldEvent] = world.milestones()
         self._event = next(self._events, None)
@@ -65,16 +79,15 @@ class ColumnRows(Rows):
         bound = until
         if event is not None and event.ts <= until:
             bound = event.ts - 1 if isinstance(event, ListEvent) else event.ts
-        while True:
-            if self._cursor == self._size and not self._refill():
-                break
-            ts = self._columns["ts"]
+        while self._cursor < self._size or self._refill():
+            ts = self._views.ts
             if ts[self._cursor] > bound:
                 break
-            self._scan(bound)
+            self._cursor = self._kernels.scan(self._cursor, bound, *self._scanned)
+            self.position = self._base + self._cursor
             if self._cursor < self._size and ts[self._cursor] <= bound:
                 self._is_at_row = True
-                return int(ts[self._cursor])
+                return ts[self._cursor]
         return event.ts if event is not None and event.ts <= until else None
 
     def take(self) -> WorldEvent:
@@ -114,11 +127,11 @@ class ColumnRows(Rows):
 
     # --- inside --------------------------------------------------------------------------------
 
-    def _scan(self, until: Nanos) -> None:
+    def _hold(self) -> None:
+        """Have the columns in hand ready, for the kernel and for being read one by one."""
         columns = self._columns
-        self._cursor = self._kernels.scan(
-            self._cursor,
-            until,
+        self._views = _Views(*(columns[name].data for name in _COLUMNS), before=self._before.data)
+        self._scanned = (
             *(columns[name] for name in _COLUMNS),
             self._before,
             self._newest_row,
@@ -128,11 +141,10 @@ class ColumnRows(Rows):
             self._wakes.ask_below,
             *self._pauses,
         )
-        self.position = self._base + self._cursor
 
     def _take_row(self) -> CrowdQuote:
-        row, columns = self._cursor, self._columns
-        its = columns["market"][row]
+        row = self._cursor
+        its = self._views.market[row]
         ticker = self._tickers[its]
         self.refresh_exchange(ticker)
         self._newest_row[its] = row
@@ -169,7 +181,7 @@ class ColumnRows(Rows):
         end = self._visible_end()
         if self._size:
             # No event to come is older than the last row: what that one's event would see is visible to all.
-            sure = int(np.searchsorted(old["ts"], old["ts"][-1] - self._feed, "left"))
+            sure = int(np.searchsorted(old["ts"], old["ts"][-1] - self.feed, "left"))
             end = max(end, sure)
         if self._wakes.notes_changes:
             self._note_until(end)
@@ -182,6 +194,7 @@ class ColumnRows(Rows):
         self._changed = np.concatenate([self._changed[kept], np.zeros(chunk["ts"].size, np.uint8)])
         self._kernels.chain(kept.size, self._columns["market"], self._before, self._newest_row)
         self._renumber(numbers, base)
+        self._hold()
         self._base, self._noted, self._cursor = base, settled.size, kept.size
         return True
 
@@ -195,27 +208,28 @@ class ColumnRows(Rows):
                     held[ticker] = max(held[ticker], base + place)
 
     def _row(self, row: int) -> Row:
-        columns = self._columns
-        return Row(
-            self._base + row,
-            int(columns["ts"][row]),
-            _level(columns["bid"][row], columns["bid_size"][row]),
-            _level(columns["ask"][row], columns["ask_size"][row]),
-        )
+        ts, _, bid, bid_size, ask, ask_size, _ = self._views
+        bids, asks = _level(bid[row], bid_size[row]), _level(ask[row], ask_size[row])
+        return Row(self._base + row, ts[row], bids, asks)
 
     def _newest(self, ticker: str) -> Row | None:
-        row = self._newest_row[self._index[ticker]]
+        row = self._newest_view[self._index[ticker]]
         return self._row(row) if row >= 0 else None
 
-    def _visible(self, ticker: str) -> Row | None:
-        row, ts, horizon = self._newest_row[self._index[ticker]], self._columns["ts"], self._horizon
-        while row >= 0 and (ts[row], self._base + row) >= horizon:
-            row = self._before[row]
-        return self._row(row) if row >= 0 else None
+    def _visible(self, ticker: str, after: int) -> Row | None:
+        ts, before, oldest = self._views.ts, self._views.before, after - self._base
+        latest, scheduled_at = self._horizon
+        end = scheduled_at - self._base
+        row = self._newest_view[self._index[ticker]]
+        while row > oldest and row >= 0:
+            if ts[row] < latest or (ts[row] == latest and row < end):
+                return self._row(row)
+            row = before[row]
+        return None
 
 
 def _level(price: int, size: int) -> Levels:
-    return ((int(price), int(size)),) if size > 0 else ()
+    return ((price, size),) if size > 0 else ()
 
 
 def _pauses(world: ColumnWorld, *, enabled: bool) -> tuple[Any, Any]:

@@ -48,13 +48,14 @@ Visible: TypeAlias = tuple[Nanos, int]
 class Rows(ABC):
     """A world's events, of which those nobody can see the effect of are absorbed.
 
+    ``feed``: how long after a row the engine can see it.
     ``position`` counts the rows that have happened, without the one that was taken last and is happening
     now; ``prints`` counts the public trades.
     """
 
     def __init__(self, exchange: Exchange, feed: Nanos) -> None:
         self._exchange = exchange
-        self._feed = feed
+        self.feed = feed
         self.position = 0
         self.prints = 0
         # Rows that the exchange's and the engine's book of a market hold, by number.
@@ -103,7 +104,7 @@ class Rows(ABC):
 
     def show(self, now: Nanos, scheduled_at: int) -> None:
         """The engine handles an event of ``now``, scheduled when ``scheduled_at`` rows had happened."""
-        self._horizon = (now - self._feed, scheduled_at)
+        self._horizon = (now - self.feed, scheduled_at)
         self.fresh.clear()
 
     def delivered(self, event: BookDelta | BookSnapshot, scheduled_at: int) -> None:
@@ -115,13 +116,12 @@ class Rows(ABC):
         number = scheduled_at if isinstance(event, BookDelta) else scheduled_at - 1
         self._at_engine[event.ticker] = max(number, self._at_engine.get(event.ticker, -1))
 
-    def unseen(self, ticker: str) -> BookSnapshot | None:
-        """The book of a market as visible now, where the engine's is older."""
-        row = self._visible(ticker)
-        if row is None or row.number <= self._at_engine.get(ticker, -1):
-            return None
-        self._at_engine[ticker] = row.number
-        return BookSnapshot(ticker, row.bids, row.asks, row.number, row.ts, row.ts + self._feed)
+    def unseen(self, ticker: str) -> Row | None:
+        """The quote of a market as visible now, where the engine's is older."""
+        row = self._visible(ticker, self._at_engine.get(ticker, -1))
+        if row is not None:
+            self._at_engine[ticker] = row.number
+        return row
 
     @abstractmethod
     def changed(self) -> list[str]:
@@ -139,8 +139,8 @@ class Rows(ABC):
         """A market's newest row that was absorbed."""
 
     @abstractmethod
-    def _visible(self, ticker: str) -> Row | None:
-        """A market's newest absorbed row that the event in hand can see."""
+    def _visible(self, ticker: str, after: int) -> Row | None:
+        """A market's newest absorbed row that the event in hand can see, if its number is above ``after``."""
 
 
 class LazyMarketState(MarketState):
@@ -160,9 +160,10 @@ class LazyMarketState(MarketState):
         if ticker in self._quotes.fresh:
             return
         self._quotes.fresh.add(ticker)
-        snapshot = self._quotes.unseen(ticker)
-        if snapshot is not None:
-            complaint = self.apply(snapshot)
+        row = self._quotes.unseen(ticker)
+        if row is not None:
+            seen = row.ts + self._quotes.feed
+            complaint = self.replace_book(ticker, row.bids, row.asks, row.number, seen, row.ts)
             if complaint is not None:
                 raise AssertionError(complaint)
 
@@ -270,7 +271,7 @@ class EventRows(Rows):
                     trade.count,
                     trade.taker_side,
                     ts,
-                    ts + self._feed,
+                    ts + self.feed,
                 )
             )
         return found
@@ -291,7 +292,7 @@ class EventRows(Rows):
         market.newest = row
         rows.append(row)
         # No event to come is older than this row: what it would see hides what came before.
-        sure = row.ts - self._feed
+        sure = row.ts - self.feed
         while len(rows) > 1 and (rows[1].ts < sure or (rows[1].ts, rows[1].number) < horizon):
             rows.popleft()
         if self._wakes.notes_changes:
@@ -308,14 +309,15 @@ class EventRows(Rows):
         market = self._markets.get(ticker)
         return None if market is None else market.newest
 
-    def _visible(self, ticker: str) -> Row | None:
+    def _visible(self, ticker: str, after: int) -> Row | None:
         market = self._markets.get(ticker)
         if market is None:
             return None
         rows, horizon = market.rows, self._horizon
         while len(rows) > 1 and (rows[1].ts, rows[1].number) < horizon:
             rows.popleft()
-        return rows[0] if rows and (rows[0].ts, rows[0].number) < horizon else None
+        is_seen = rows and rows[0].number > after and (rows[0].ts, rows[0].number) < horizon
+        return rows[0] if is_seen else None
 
 
 class EachRow(Rows):
@@ -359,5 +361,5 @@ class EachRow(Rows):
     def _newest(self, ticker: str) -> Row | None:
         return None
 
-    def _visible(self, ticker: str) -> Row | None:
+    def _visible(self, ticker: str, after: int) -> Row | None:
         return None

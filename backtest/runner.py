@@ -257,10 +257,11 @@ class _Run:
 
     def _note(self, ticker: str) -> None:
         """Tell a strategy that notes changes of one that nobody needed to see in detail."""
-        snapshot = self._rows.unseen(ticker)
-        if snapshot is None:
+        row = self._rows.unseen(ticker)
+        if row is None:
             raise AssertionError(f"{ticker} changed, but the engine knows of it already")
-        if self._engine.handle(snapshot):
+        seen = row.ts + self._rows.feed
+        if self._engine.handle(BookSnapshot(ticker, row.bids, row.asks, row.number, row.ts, seen)):
             raise AssertionError(
                 f"strategy {self._plan.strategy.name} acted on a change of {ticker}, which its wakes deny"
             )

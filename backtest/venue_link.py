@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from backtest.clockwork import CALL, DELIVERY, Agenda, Latency
 from backtest.quote_rows import Rows
@@ -42,10 +42,11 @@ from src.simulator.outputs import (
     LifecycleStep,
     OrderChange,
     Output,
+    PositionChange,
     TradePrinted,
 )
 from src.simulator.paper_records import fill_event, order_update, settlement_event
-from src.simulator.records import NewOrder, VenueOrder, order_from
+from src.simulator.records import NewOrder, Position, VenueOrder, order_from
 from src.simulator.refusals import OrderRefused
 
 KEY = "backtest"
@@ -63,6 +64,8 @@ class VenueLink:
         self._latency = latency
         # The account's orders in the order of their last changes: a report reads only its tail.
         self._changes: list[tuple[Nanos, VenueOrder]] = []
+        # Positions that are not flat: those of markets long gone must not make every report slower.
+        self._held: dict[str, Position] = {}
         exchange.subscribe(self._on_outputs)
 
     # --- what the engine wants -----------------------------------------------------------------
@@ -158,8 +161,7 @@ class VenueLink:
                 ),
                 positions=tuple(
                     VenuePosition(held.ticker, held.count, held.cost, held.realized, held.fees)
-                    for held in account.positions.values()
-                    if held.count
+                    for held in sorted(self._held.values(), key=attrgetter("ordinal"))
                 ),
                 balance=account.cash,
                 started_ts=now,
@@ -213,6 +215,11 @@ class VenueLink:
             elif isinstance(output, OrderChange):
                 self._changes.append((self._exchange.now, output.order))
                 add(due, DELIVERY, order_update(output.order, due))
+            elif isinstance(output, PositionChange):
+                if output.position.count:
+                    self._held[output.position.ticker] = output.position
+                else:
+                    self._held.pop(output.position.ticker, None)
 
     def _on_lifecycle(self, change: LifecycleChange, due: Nanos) -> None:
         market = self._exchange.markets[change.ticker].market

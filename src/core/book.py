@@ -58,6 +58,14 @@ class Half:
         self.occupied = bytearray(len(ladder.prices))
         self.best = -1
 
+    def clear(self) -> None:
+        """Take every level out."""
+        slot = self.best
+        while slot >= 0:
+            self.sizes[slot] = self.occupied[slot] = 0
+            slot = self.occupied.rfind(1, 0, slot)
+        self.best = -1
+
     def best_price(self) -> Price | None:
         return self.prices[self.best] if self.best >= 0 else None
 
@@ -113,9 +121,7 @@ class OrderBook:
 
         Raises ``BookError`` naming the level for a price off the grid or given twice, or a negative size.
         """
-        new_bids = self._half(_BID, bids)
-        new_asks = self._half(_ASK, asks)
-        self._adopt(new_bids, new_asks)
+        self._replace(bids, asks)
         self.seq = seq
         self.ts = ts
         self.ts_event = ts_event
@@ -230,8 +236,25 @@ class OrderBook:
 
     # --- inside --------------------------------------------------------------------------------
 
+    def _replace(self, bids: Sequence[tuple[Price, Count]], asks: Sequence[tuple[Price, Count]]) -> None:
+        if not self.is_valid:
+            self._adopt(self._half(_BID, bids), self._half(_ASK, asks))
+            return
+        # Most snapshots have few levels: taking the old ones out costs less than two new halves.
+        self._bids.clear()
+        self._asks.clear()
+        self._fill(self._bids, _BID, bids)
+        self._fill(self._asks, _ASK, asks)
+        self.best_bid = self._bids.best_price()
+        self.best_ask = self._asks.best_price()
+
     def _half(self, side: BookSide, levels: Sequence[tuple[Price, Count]]) -> Half:
         half = Half(_ladders(self.grid)[side])
+        self._fill(half, side, levels)
+        return half
+
+    def _fill(self, half: Half, side: BookSide, levels: Sequence[tuple[Price, Count]]) -> None:
+        """Put levels into an empty half."""
         sizes, occupied = half.sizes, half.occupied
         for number, (price, size) in enumerate(levels):
             slot = half.slot.get(price)
@@ -240,7 +263,6 @@ class OrderBook:
             sizes[slot] = size
             occupied[slot] = size > 0
         half.best = occupied.rfind(1)
-        return half
 
     def _refuse_level(self, field: str, price: Price, size: Count, *, is_on_grid: bool) -> BookError:
         """Say why a level of a snapshot does not fit."""

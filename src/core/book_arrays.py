@@ -7,7 +7,7 @@ on a one-cent grid, 160 KB on the finest. Importing this module compiles the ker
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +32,7 @@ from src.core.units import DOLLAR_PRICE, Count, Nanos, Price
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_BID = BookSide.BID
+_BID, _ASK = BookSide.BID, BookSide.ASK
 _COLUMNS = 8
 _FIRST_ROWS, _FIRST_SIZES = 64, 64 * 2 * 99
 
@@ -208,6 +208,9 @@ class ArrayBook(OrderBook):
     @ts_event.setter
     def ts_event(self, ts_event: Nanos | None) -> None:
         self._arrays.state_view[self._at + BOOK_TS_EVENT] = NO_TIME if ts_event is None else ts_event
+
+    def _replace(self, bids: Sequence[tuple[Price, Count]], asks: Sequence[tuple[Price, Count]]) -> None:
+        self._adopt(self._half(_BID, bids), self._half(_ASK, asks))
 
     def _adopt(self, bids: Half, asks: Half) -> None:
         self._room = self._arrays.put(self.row, self.grid, bids, asks, self._room)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from src.core.actions import ControlValue
@@ -20,7 +21,13 @@ _PEAK = "equity_peak"
 
 def trading_day(ts: Nanos) -> str:
     """The trading day (00:00 to 24:00 New York) of an instant, as ``YYYY-MM-DD``."""
-    return datetime.fromtimestamp(ts // SECOND, _NEW_YORK).date().isoformat()
+    return _day_of_hour(ts // HOUR)
+
+
+@lru_cache(maxsize=64)
+def _day_of_hour(hour: int) -> str:
+    # New York is whole hours behind UTC, so no day begins within an hour.
+    return datetime.fromtimestamp(hour * (HOUR // SECOND), _NEW_YORK).date().isoformat()
 
 
 def next_trading_day(ts: Nanos) -> Nanos:

@@ -21,6 +21,8 @@ from src.execution.resting_desk import PROFIT_TARGET, expiry
 from src.execution.risk import Approved, approve
 from src.execution.trading_state import TradingControl
 
+_DEFAULT_POLICY = ExitPolicy()
+
 
 class ExitHost(Protocol):
     """What the exit desk needs from the engine it belongs to."""
@@ -60,7 +62,7 @@ class ExitSender:
 
     def policy(self, position: Position) -> ExitPolicy:
         """When and how positions of its strategy are left."""
-        return self._policies.get(position.strategy, ExitPolicy())
+        return self._policies.get(position.strategy, _DEFAULT_POLICY)
 
     def trades(self) -> bool:
         """Whether the exchange takes orders now."""

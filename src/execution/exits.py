@@ -56,9 +56,10 @@ def bids_of_others(book: OrderBook, outcome: Outcome, orders: OrderRegister) -> 
     """
     levels = book.bids_for(outcome)
     side, _ = to_book(outcome, 0)
-    own = {from_book(side, price)[1]: size for price, size in orders.resting_at(book.ticker, side).items()}
-    if not own:
+    resting = orders.resting_at(book.ticker, side)
+    if not resting:
         return levels
+    own = {from_book(side, price)[1]: size for price, size in resting.items()}
     left = ((price, size - own.get(price, 0)) for price, size in levels)
     return [(price, size) for price, size in left if size > 0]
 
@@ -106,6 +107,8 @@ class ExitMonitor:
             return ExitDecision("timeout", {"held_s": (now - position.opened_ts) / SECOND})
         if book is None or book.is_crossed or not bids:
             return None  # the last view stands; no decision from a book that cannot be trusted
+        if not policy.looks_at_price:
+            return None
         value, sold = liquidation_value(bids, position.size, fees)
         numbers = {"value": value / 1e6, "sold": sold / 100, "cost": position.cost / 1e6}
         if usable_for_stop(book):

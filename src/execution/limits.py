@@ -126,3 +126,9 @@ class ExitPolicy:
     profit_target: float | None = None
     style: ExecutionStyle = ExecutionStyle.TAKER
     ladder: ExitLadder = ExitLadder()
+
+    @property
+    def looks_at_price(self) -> bool:
+        """Whether some price is a reason to leave at once; else positions are held to settlement."""
+        takes_profit = self.profit_target is not None and self.style is not ExecutionStyle.MAKER
+        return self.price_stop or self.thesis_margin is not None or takes_profit

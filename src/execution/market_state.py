@@ -19,6 +19,7 @@ from src.core.events import (
     ExchangeStatus,
     FeedDown,
     FeedUp,
+    Levels,
     LifecycleKind,
     MarketLifecycle,
     MarketUpdate,
@@ -78,7 +79,9 @@ class MarketState:
             return self._delta(event)
         match event:
             case BookSnapshot():
-                return self._snapshot(event)
+                return self.replace_book(
+                    event.ticker, event.bids, event.asks, event.seq, event.ts_recv, event.ts_event
+                )
             case BookInvalid():
                 for ticker in event.tickers:
                     self._valid.pop(ticker, None)
@@ -227,19 +230,22 @@ class MarketState:
             else event.settlement_value,
         )
 
-    def _snapshot(self, event: BookSnapshot) -> str | None:
-        market = self.markets.get(event.ticker)
+    def replace_book(
+        self, ticker: str, bids: Levels, asks: Levels, seq: int, ts_recv: Nanos, ts_event: Nanos | None
+    ) -> str | None:
+        """Take in a whole book, as ``apply`` does a ``BookSnapshot`` of the same fields."""
+        market = self.markets.get(ticker)
         if market is None:
-            return f"book of {event.ticker}: market not described yet"
-        if event.ts_recv < max(self._down_ts, self._doubted_ts.get(event.ticker, 0)):
+            return f"book of {ticker}: market not described yet"
+        if ts_recv < self._down_ts or ts_recv < self._doubted_ts.get(ticker, 0):
             return None  # older than the doubt about it: the next snapshot is on its way
         book = self._book_for(market)
         try:
-            book.apply_snapshot(event.bids, event.asks, event.seq, event.ts_recv, event.ts_event)
+            book.apply_snapshot(bids, asks, seq, ts_recv, ts_event)
         except WireError as error:
-            self._valid.pop(event.ticker, None)
+            self._valid.pop(ticker, None)
             return str(error)
-        self._valid[event.ticker] = self._rows.get(event.ticker, -1)
+        self._valid[ticker] = self._rows.get(ticker, -1)
         return None
 
     def _book_for(self, market: Market) -> OrderBook:
@@ -247,7 +253,7 @@ class MarketState:
         book = self._books.get(market.ticker)
         if book is None:
             book = self._books[market.ticker] = self._new_book(market.ticker, market.grid)
-        elif book.grid != market.grid:
+        elif book.grid is not market.grid and book.grid != market.grid:
             book.invalidate()
             book.regrid(market.grid)
         return book
