@@ -157,7 +157,7 @@ DEAD: dict[str, Callable[[], Sequence[Patch]]] = {
     "min_edge": lambda: [(sizing, "_is_worth", lambda probability, price, fees, min_edge: True)],
     "kelly": _one_contract_anyway,
     "reserves": lambda: [(OrderRegister, "live", lambda self: ())],
-    "halt": _noop(Engine, "_cancel_all"),
+    "halt": _noop(Engine, "cancel_all"),
     "withdrawn_before_send": _noop(Engine, "withdrawn", ""),
     "exits_pass_a_halt": _exits_halted,
     "failing_check": _swallowed,

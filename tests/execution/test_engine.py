@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 import tests.execution.builders as b
@@ -23,6 +25,7 @@ from src.core.events import (
     ClockOffset,
     Command,
     CommandKind,
+    Event,
     FeedDown,
     FeedUp,
     LifecycleKind,
@@ -388,3 +391,9 @@ def test_a_mark_of_another_size_is_not_the_value_of_this_one() -> None:
     position = engine.ledger.portfolio.get(b.TICKER)
     assert position is not None
     assert engine.equity() == engine.ledger.portfolio.cash + position.cost
+
+
+def test_every_type_of_event_has_its_handler() -> None:
+    """An event that nobody handles would stop the daemon at its first arrival."""
+    engine, _ = b.engine()
+    assert set(engine._routes) == set(get_args(Event))
