@@ -130,7 +130,8 @@ class ColumnRows(Rows):
     def _hold(self) -> None:
         """Have the columns in hand ready, for the kernel and for being read one by one."""
         columns = self._columns
-        self._views = _Views(*(columns[name].data for name in _COLUMNS), before=self._before.data)
+        arrays = (*(columns[name] for name in _COLUMNS), self._before)
+        self._views = _Views(*(array.data for array in arrays))
         self._scanned = (
             *(columns[name] for name in _COLUMNS),
             self._before,
