@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from src.core.errors import ConfigError
 from src.core.events import Event
@@ -42,21 +43,27 @@ class Latency:
         return (self.feed + self.order + self.answer) / MILLISECOND
 
 
+class Progress(Protocol):
+    """How far the world's rows have come."""
+
+    position: int
+
+
 class Agenda:
     """What is due, by time, then kind, then order of scheduling.
 
-    ``position`` says how far the world's rows have come: each item remembers what it was when scheduled.
+    Each item remembers what the position of ``progress`` was when it was scheduled.
     """
 
-    def __init__(self, position: Callable[[], int]) -> None:
+    def __init__(self, progress: Progress) -> None:
         self._heap: list[tuple[Nanos, int, int, Event | Callable[[], None], int]] = []
         self._count = 0
-        self._position = position
+        self._progress = progress
 
     def add(self, ts: Nanos, rank: int, item: Event | Callable[[], None]) -> None:
         """Have ``item`` happen at ``ts``."""
         self._count += 1
-        heapq.heappush(self._heap, (ts, rank, self._count, item, self._position()))
+        heapq.heappush(self._heap, (ts, rank, self._count, item, self._progress.position))
 
     def next_ts(self) -> Nanos | None:
         """When the next item is due, or None."""

@@ -167,13 +167,14 @@ class _Markets:
         coded = tickers if isinstance(tickers.dtype, pl.Enum) else tickers.cast(self._texts.dtype)
         codes = coded.to_physical().to_numpy()
         known = self._known_of(coded.dtype, int(codes.max()) + 1)
-        numbers = known[codes]
+        numbers = known.take(codes)
         if (numbers < 0).any():
-            rows = np.flatnonzero(numbers < 0)
-            new, where = np.unique(codes[rows], return_index=True)
-            for code, row in zip(new.tolist(), rows[where].tolist(), strict=True):
-                known[code] = self._add(str(coded[row]))
-            numbers = known[codes]
+            rows = np.flatnonzero(numbers < 0)[::-1]
+            first = np.full(known.size, -1, np.int64)
+            first[codes[rows]] = rows  # of several rows of a code the last one written stays: its first
+            for code in np.flatnonzero(first >= 0).tolist():
+                known[code] = self._add(str(coded[int(first[code])]))
+            numbers = known.take(codes)
         return numbers
 
     def decide(self, numbers: Any, results: pl.Series, rows: Slice, column: str, kernels: Any) -> None:
@@ -200,7 +201,7 @@ class _Markets:
 
     def places(self, tickers: pl.Series) -> Any:
         """Places of a column of known tickers."""
-        return self._place[self.meet(tickers)]
+        return self._place.take(self.meet(tickers))
 
     def _known_of(self, dictionary: pl.DataType, size: int) -> Any:
         for place, (other, known) in enumerate(self._known):

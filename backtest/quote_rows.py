@@ -152,8 +152,9 @@ class LazyMarketState(MarketState):
 
     def book(self, ticker: str) -> OrderBook | None:
         """The book, or None when the feed does not vouch for it."""
-        self.refresh(ticker)
-        return super().book(ticker)
+        if ticker not in self._quotes.fresh:
+            self.refresh(ticker)
+        return self._books[ticker] if self.feed_up and ticker in self._valid else None
 
     def refresh(self, ticker: str) -> None:
         """Bring a market's book to the row that is visible now."""

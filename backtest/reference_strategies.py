@@ -22,6 +22,7 @@ CLAIM = 0.06
 _HIGHEST_CLAIM = 0.995
 # Early in the life of a market the book is often empty; at a quarter of it both sides mostly quote.
 _SHARE_OF_LIFE = 4
+_BOOK_EVENTS = (BookDelta, BookSnapshot)
 
 
 def claim(view: MarketView, name: str, market: Market, outcome: Outcome, edge: float) -> Signal | None:
@@ -84,7 +85,7 @@ class BuyUnder(Nothing):
 
     def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
         """Looks at a market's book whenever it changes, until it has spoken once."""
-        if not isinstance(event, BookDelta | BookSnapshot) or event.ticker in self._done:
+        if not isinstance(event, _BOOK_EVENTS) or event.ticker in self._done:
             return ()
         book, market = view.book(event.ticker), view.market(event.ticker)
         if book is None or market is None or not market.is_open(view.now):
@@ -110,7 +111,7 @@ class _OncePerEvent(Nothing, ABC):
 
     def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
         """Remembers events whose books move; decides on ticks."""
-        if isinstance(event, BookDelta | BookSnapshot):
+        if isinstance(event, _BOOK_EVENTS):
             market = view.market(event.ticker)
             if market is not None and market.event_ticker not in self._done:
                 self._waiting.add(market.event_ticker)

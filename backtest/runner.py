@@ -51,6 +51,7 @@ _RULES = VenueRules(quotes_fill_at_touch=False)
 # Elsewhere a crowd trades with our orders, or changes a level at a time: every event of it counts.
 _BULK_KINDS = frozenset({"file", "recorded"})
 _NEVER: Nanos = 2**63 - 1
+_BOOK_EVENTS = (BookDelta, BookSnapshot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class _Run:
         )
         self._account = self._exchange.add_account(KEY, plan.balance)
         self._rows = open_rows(plan, self._exchange)
-        self._agenda = Agenda(lambda: self._rows.position)
+        self._agenda = Agenda(self._rows)
         self._link = VenueLink(self._exchange, self._agenda, plan.latency, self._rows)
         limits = replace(plan.limits, max_account_age=4 * POLICY.interval)
         self._markets = LazyMarketState(self._rows)
@@ -155,6 +156,7 @@ class _Run:
         self._engine = Engine([plan.strategy], limits, POLICY, exits, entries, self._markets)
         # Asking what a protocol is costs more than the event it is asked for.
         self._selective = plan.strategy if isinstance(plan.strategy, Selective) else None
+        self._notes_changes = self._selective is not None and self._selective.wakes.notes_changes
         self._closes: list[tuple[Nanos, str]] = []
         self._book = TradeBook()
         self._lines: list[tuple[Nanos, str]] = []
@@ -237,13 +239,14 @@ class _Run:
             self._agenda.add(following, TICK, Tick(following))
 
     def _handle(self, event: Event, scheduled_at: int) -> None:
-        self._note_changes()
+        if self._notes_changes:
+            self._note_changes()
         for trade in self._rows.trades():
             self._engine.exit_desk.liveness.traded(trade)
         shown = None
-        if isinstance(event, BookDelta | BookSnapshot):
+        if isinstance(event, _BOOK_EVENTS):
             shown = event.ticker
-            self._markets.refresh(event.ticker)
+            self._markets.refresh(shown)
             self._rows.delivered(event, scheduled_at)
         actions = self._engine.handle(event)
         if shown is not None and self._selective is not None and self._selective.is_done(shown):

@@ -237,7 +237,7 @@ class OrderBook:
     # --- inside --------------------------------------------------------------------------------
 
     def _replace(self, bids: Sequence[tuple[Price, Count]], asks: Sequence[tuple[Price, Count]]) -> None:
-        if not self.is_valid:
+        if not self._bids.prices:
             self._adopt(self._half(_BID, bids), self._half(_ASK, asks))
             return
         # Most snapshots have few levels: taking the old ones out costs less than two new halves.
@@ -255,14 +255,17 @@ class OrderBook:
 
     def _fill(self, half: Half, side: BookSide, levels: Sequence[tuple[Price, Count]]) -> None:
         """Put levels into an empty half."""
-        sizes, occupied = half.sizes, half.occupied
+        sizes, occupied, slots, best = half.sizes, half.occupied, half.slot, -1
         for number, (price, size) in enumerate(levels):
-            slot = half.slot.get(price)
+            slot = slots.get(price)
             if slot is None or occupied[slot] or not 0 <= size <= MOST_SIZE:
                 raise self._refuse_level(f"{side.value}s[{number}]", price, size, is_on_grid=slot is not None)
-            sizes[slot] = size
-            occupied[slot] = size > 0
-        half.best = occupied.rfind(1)
+            if size:
+                sizes[slot] = size
+                occupied[slot] = 1
+                if slot > best:
+                    best = slot
+        half.best = best
 
     def _refuse_level(self, field: str, price: Price, size: Count, *, is_on_grid: bool) -> BookError:
         """Say why a level of a snapshot does not fit."""

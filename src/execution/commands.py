@@ -56,8 +56,7 @@ class CommandDesk:
         refused = refusal(command, self._control, self._strategies, self._host.kill_reason)
         out: list[Action] = [] if refused else self._carry_out(command)
         if command.command_id:
-            open_positions = sum(1 for _ in self._ledger.portfolio.open_positions())
-            text = refused or answer(command, self._control, open_positions)
+            text = refused or answer(command, self._control, self._ledger.portfolio.open_count)
             out.append(CommandAnswered(command.command_id, not refused, text, self._host.now))
         return out
 

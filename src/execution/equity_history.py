@@ -94,7 +94,7 @@ class EquityHistory:
     def loss_24h(self, ts: Nanos) -> float:
         """Fall from the highest mark of the last 24 hours (by whole hours), as a share of that height."""
         oldest = (ts - DAY) // HOUR
-        return self._fall(max((height for at, height in self._hours.items() if at >= oldest), default=0))
+        return self._fall(max([height for at, height in self._hours.items() if at >= oldest], default=0))
 
     @property
     def drawdown(self) -> float:
@@ -111,4 +111,4 @@ class EquityHistory:
         return ControlValue(_PEAK, str(self.peak), ts)
 
     def _hours_value(self, ts: Nanos) -> ControlValue:
-        return ControlValue(_HOURS, " ".join(f"{at}:{height}" for at, height in self._hours.items()), ts)
+        return ControlValue(_HOURS, " ".join([f"{at}:{height}" for at, height in self._hours.items()]), ts)

@@ -72,17 +72,20 @@ class Exposure:
 
     def worst_case(self, test: Test | None = None) -> Cash:
         """Most that can be lost at settlement: the worst outcome of each exclusive event, sums elsewhere."""
-        by_event: dict[str, list[Line]] = {}
+        total, by_event = 0, dict[str, list[Line]]()
         for line in self.lines:
-            if test is None or test(line):
-                by_event.setdefault(line.place.event_ticker, []).append(line)
-        return sum(self._worst_of(event, lines) for event, lines in by_event.items())
+            if test is not None and not test(line):
+                continue
+            event_ticker = line.place.event_ticker
+            if event_ticker in self.exclusive:
+                by_event.setdefault(event_ticker, []).append(line)
+            else:
+                total += line.cost
+        return total + sum(self._worst_of(event, lines) for event, lines in by_event.items())
 
     def _worst_of(self, event_ticker: str, lines: list[Line]) -> Cash:
-        tickers = self.exclusive.get(event_ticker)
-        if tickers is None:
-            return sum(line.cost for line in lines)
-        return max(0, *(sum(line.loss_if(winner) for line in lines) for winner in tickers))
+        winners = self.exclusive[event_ticker]
+        return max(0, *(sum(line.loss_if(winner) for line in lines) for winner in winners))
 
 
 def place_of(ticker: str, markets: MarketState) -> Place:

@@ -8,7 +8,7 @@ nothing traded in that hour the pace is unknown, and the displayed bids alone de
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -58,11 +58,14 @@ def exit_path(
     market: Market | None,
     bids: Levels | None,
     trading: bool,
-    pace: float | None,
+    pace: Callable[[str, Nanos], float | None],
     now: Nanos,
     longest: Nanos,
 ) -> ExitPath:
-    """Judge one position. ``bids``: of others, None without a book to trust; ``pace``: contracts/s traded."""
+    """Judge one position. ``bids``: of others, None without a book to trust; ``pace``: contracts/s traded.
+
+    The pace is asked for only where the bids do not take everything.
+    """
     if market is None:
         return ExitPath("the market is not described")
     if now >= market.close_time:
@@ -73,15 +76,16 @@ def exit_path(
         return ExitPath(f"the market is {market.status.value}")
     if bids is None:
         return ExitPath("nobody vouches for the book")
-    depth = sum(size for _, size in bids)
-    if depth < min(position.size, ONE_CONTRACT):
+    depth, held = sum([size for _, size in bids]), position.size
+    if depth < min(held, ONE_CONTRACT):
         return ExitPath("nobody bids", depth)
-    hidden = max(0, position.size - depth)
+    hidden = max(0, held - depth)
     if not hidden:
         return ExitPath("", depth, 0.0)
-    if not pace:
+    traded = pace(position.ticker, now)
+    if not traded:
         return ExitPath("", depth)
-    seconds = hidden / ONE_CONTRACT / pace
+    seconds = hidden / ONE_CONTRACT / traded
     reason = "the bids are too thin" if seconds * SECOND > longest else ""
     return ExitPath(reason, depth, seconds)
 
@@ -119,8 +123,7 @@ class ExitLiveness:
     ) -> Output:
         """Judge a position; say so when its path is lost, when that lasts, and when it is back."""
         ticker = position.ticker
-        pace = self.pace(ticker, now)
-        path = exit_path(position, market, bids, trading, pace, now, self._longest)
+        path = exit_path(position, market, bids, trading, self.pace, now, self._longest)
         flag = self._flags.get(ticker)
         if not path.reason:
             return self._good(ticker, flag, path, now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from src.core.book import OrderBook
@@ -220,8 +219,7 @@ class MarketState:
         if market is None:
             return
         status = _STATUS_OF.get(event.kind, market.status)
-        self.markets[event.ticker] = replace(
-            market,
+        self.markets[event.ticker] = market.changed(
             status=status,
             close_time=event.close_time if event.close_time is not None else market.close_time,
             result=event.result or market.result,
@@ -237,15 +235,18 @@ class MarketState:
         market = self.markets.get(ticker)
         if market is None:
             return f"book of {ticker}: market not described yet"
-        if ts_recv < self._down_ts or ts_recv < self._doubted_ts.get(ticker, 0):
+        if ts_recv < self._down_ts or (self._doubted_ts and ts_recv < self._doubted_ts.get(ticker, 0)):
             return None  # older than the doubt about it: the next snapshot is on its way
-        book = self._book_for(market)
+        book = self._books.get(ticker)
+        if book is None or book.grid is not market.grid:
+            book = self._book_for(market)
         try:
             book.apply_snapshot(bids, asks, seq, ts_recv, ts_event)
         except WireError as error:
             self._valid.pop(ticker, None)
             return str(error)
-        self._valid[ticker] = self._rows.get(ticker, -1)
+        if ticker not in self._valid:
+            self._valid[ticker] = self._rows.get(ticker, -1)
         return None
 
     def _book_for(self, market: Market) -> OrderBook:
@@ -253,7 +254,7 @@ class MarketState:
         book = self._books.get(market.ticker)
         if book is None:
             book = self._books[market.ticker] = self._new_book(market.ticker, market.grid)
-        elif book.grid is not market.grid and book.grid != market.grid:
+        elif book.grid != market.grid:
             book.invalidate()
             book.regrid(market.grid)
         return book

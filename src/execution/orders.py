@@ -46,6 +46,8 @@ class OrderRegister:
     def resting_at(self, ticker: str, side: BookSide) -> dict[Price, Count]:
         """Size of this account's own orders in one side of a market's book, by YES price."""
         sizes: dict[Price, Count] = {}
+        if not self._live:  # asked for every position on every tick
+            return sizes
         for order in self._live.values():
             intent = order.intent
             if intent.ticker == ticker and intent.side is side and order.rests:

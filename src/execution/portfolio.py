@@ -111,6 +111,11 @@ class Portfolio:
         """Positions that are not flat, in the order they were opened."""
         return iter(self._open.values())
 
+    @property
+    def open_count(self) -> int:
+        """How many positions are not flat."""
+        return len(self._open)
+
     def _note(self, position: Position) -> None:
         if position.count:
             self._open.setdefault(position.ticker, position)

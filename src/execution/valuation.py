@@ -7,6 +7,7 @@ from src.core.units import Cash, Count, Nanos
 from src.execution.exits import bids_of_others, liquidation_value
 from src.execution.ledger import Ledger
 from src.execution.market_state import MarketState
+from src.execution.portfolio import Position
 from src.execution.trading_state import TradingControl
 
 
@@ -20,7 +21,7 @@ class Valuation:
 
     def liquidation(self) -> Cash:
         """What selling every open position into the bids now would bring, after fees."""
-        return sum(self._value(ticker) for ticker in self._tickers())
+        return sum([self._value(position) for position in self._ledger.portfolio.open_positions()])
 
     def equity(self) -> Cash:
         """Cash plus liquidation value."""
@@ -32,10 +33,12 @@ class Valuation:
         A market that nobody described (the owner's own, in a series that is not watched) never gets a book:
         such a position is carried at cost.
         """
-        for ticker in self._tickers():
+        for position in self._ledger.portfolio.open_positions():
+            ticker = position.ticker
+            if ticker in self._last:
+                continue
             market = self._markets.market(ticker)
-            waits = market is not None and market.is_open(now)
-            if waits and ticker not in self._last and self._markets.book(ticker) is None:
+            if market is not None and market.is_open(now) and self._markets.book(ticker) is None:
                 return False
         return True
 
@@ -46,19 +49,15 @@ class Valuation:
             cash=portfolio.cash,
             liquidation=equity - portfolio.cash,
             at_risk=portfolio.at_risk() + self._ledger.orders.reserved(),
-            open_positions=len(self._tickers()),
+            open_positions=portfolio.open_count,
             day=control.equity.day,
             day_pnl=control.equity.day_pnl,
             ts=now,
         )
 
-    def _tickers(self) -> tuple[str, ...]:
-        return tuple(position.ticker for position in self._ledger.portfolio.open_positions())
-
-    def _value(self, ticker: str) -> Cash:
-        position, book = self._ledger.portfolio.get(ticker), self._markets.book(ticker)
-        if position is None:
-            return 0
+    def _value(self, position: Position) -> Cash:
+        ticker = position.ticker
+        book = self._markets.book(ticker)
         if book is not None and book.is_two_sided and not book.is_crossed:
             fees = self._markets.fees(ticker)
             bids = bids_of_others(book, position.outcome, self._ledger.orders)

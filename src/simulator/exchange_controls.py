@@ -45,9 +45,10 @@ class ExchangeControls(ExchangeBase):
 
     def advance(self, now: Nanos) -> None:
         """Let the clock reach ``now`` (an earlier time changes nothing)."""
-        due = self.venue.next_timer()
+        venue = self.venue
+        due = venue.next_timer()
         if due is None or due > now:
-            self.venue.run_timers(now)  # nothing happens, so there is nothing to tell
+            venue.now = max(venue.now, now)  # nothing happens, so there is nothing to tell
             return
         with self.operation():
             self.venue.run_timers(now)

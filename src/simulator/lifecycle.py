@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 from src.core.grid import PriceGrid
@@ -45,7 +44,7 @@ class Lifecycle:
             fees = venue.events[event.event_ticker].fee_override or series.fees
             is_changed = series.fees_changed or venue.events[event.event_ticker].fee_override
             charged = fees if is_changed else market.fees
-            self._list_market(replace(market, exchange_index=shard, fees=charged))
+            self._list_market(market.changed(exchange_index=shard, fees=charged))
 
     def determine(self, event: Determine) -> None:
         """Set a market's result; payment follows after its settlement timer.
@@ -137,7 +136,7 @@ class Lifecycle:
     def _list_market(self, market: Market) -> None:
         venue = self._venue
         state = MarketState(
-            market=replace(market, status=MarketStatus.INITIALIZED),
+            market=market.changed(status=MarketStatus.INITIALIZED),
             market_id=venue.make_id(f"market|{market.ticker}"),
             ordinal=len(venue.markets),
             created_ts=venue.now,

@@ -205,6 +205,8 @@ class MarketBook:
 
     def crowd_size(self, side: BookSide, price: Price) -> Count:
         """The crowd's own size at a price."""
+        if not self._own[side]:
+            return self._ladders[side].sizes.get(price, 0)
         return sum(lot.remaining for lot in self._crowd_queue(side, price))
 
     def crowd_prices(self, side: BookSide) -> list[Price]:
@@ -234,7 +236,8 @@ class MarketBook:
             count -= part
 
     def _crowd_queue(self, side: BookSide, price: Price) -> list[Lot]:
-        return [lot for lot in self._ladders[side].queue(price) if lot.owner == CROWD]
+        queue = self._ladders[side].queue(price)
+        return [lot for lot in queue if lot.owner == CROWD] if self._own[side] else queue
 
 
 def reaches(side: BookSide, limit: Price, opposite: Price | None) -> bool:

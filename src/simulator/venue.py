@@ -6,7 +6,7 @@ import hashlib
 import heapq
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from src.core.market import MarketStatus
 from src.core.sides import BookSide
@@ -108,7 +108,7 @@ class Venue:
 
     def change_market(self, state: MarketState, **changes: object) -> None:
         """Replace fields of a market's description."""
-        state.market = replace(state.market, **changes)  # type: ignore[arg-type]
+        state.market = state.market.changed(**changes)
         state.updated_ts = self.now
 
     def announce(self, state: MarketState, step: LifecycleStep) -> None:

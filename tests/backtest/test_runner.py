@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 
 import pytest
 
@@ -123,7 +124,7 @@ def test_dearer_worlds_cost_more() -> None:
 
 
 def test_the_agenda_keeps_calls_before_deliveries_before_ticks() -> None:
-    agenda = Agenda(lambda: 0)
+    agenda = Agenda(SimpleNamespace(position=0))
     tick, heard, called = Tick(5), Tick(5), Tick(5)
     agenda.add(5, TICK, tick)
     agenda.add(5, DELIVERY, heard)
