@@ -9,7 +9,6 @@ import numpy as np
 
 from backtest.column_world import Chunk, ColumnWorld
 from backtest.quote_rows import Row, Rows
-from src.core.events import Levels
 from src.core.ports import Wakes
 from src.core.units import Nanos
 from src.simulator.exchange import Exchange
@@ -210,7 +209,8 @@ class ColumnRows(Rows):
 
     def _row(self, row: int) -> Row:
         ts, _, bid, bid_size, ask, ask_size, _ = self._views
-        bids, asks = _level(bid[row], bid_size[row]), _level(ask[row], ask_size[row])
+        bids = ((bid[row], bid_size[row]),) if bid_size[row] > 0 else ()
+        asks = ((ask[row], ask_size[row]),) if ask_size[row] > 0 else ()
         return Row(self._base + row, ts[row], bids, asks)
 
     def _newest(self, ticker: str) -> Row | None:
@@ -227,10 +227,6 @@ class ColumnRows(Rows):
                 return self._row(row)
             row = before[row]
         return None
-
-
-def _level(price: int, size: int) -> Levels:
-    return ((price, size),) if size > 0 else ()
 
 
 def _pauses(world: ColumnWorld, *, enabled: bool) -> tuple[Any, Any]:

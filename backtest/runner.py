@@ -293,14 +293,14 @@ class _Run:
 
     def _record(self, record: object, now: Nanos) -> None:
         market = mid = None
-        if isinstance(record, FillApplied):
-            market, book = self._engine.market(record.fill.ticker), self._engine.book(record.fill.ticker)
-            mid = book.mid if book is not None else None
-            self._watch(record.fill, now)
-        elif isinstance(record, StateChanged):
-            if record.state is TradingState.HALTED:
-                self._halted = (now, record.why)
-            elif record.state is TradingState.REDUCING:
+        match record:
+            case FillApplied(fill=fill):
+                market, book = self._engine.market(fill.ticker), self._engine.book(fill.ticker)
+                mid = book.mid if book is not None else None
+                self._watch(fill, now)
+            case StateChanged(state=TradingState.HALTED, why=why):
+                self._halted = (now, why)
+            case StateChanged(state=TradingState.REDUCING):
                 self._pauses += 1
         self._book.observe(record, market, mid)  # type: ignore[arg-type]
         self._log.observe(record)  # type: ignore[arg-type]

@@ -50,6 +50,7 @@ from src.simulator.records import NewOrder, Position, VenueOrder, order_from
 from src.simulator.refusals import OrderRefused
 
 KEY = "backtest"
+_time_of, _ordinal_of = attrgetter("ts"), attrgetter("ordinal")
 
 
 class VenueLink:
@@ -150,8 +151,8 @@ class VenueLink:
         orders = dict(account.open_orders)
         for _, order in self._changes[bisect_left(self._changes, since, key=itemgetter(0)) :]:
             orders[order.order_id] = order
-        first_fill = bisect_left(account.fills, since, key=lambda fill: fill.ts)
-        first_payment = bisect_left(account.settlements, since, key=lambda paid: paid.ts)
+        first_fill = bisect_left(account.fills, since, key=_time_of)
+        first_payment = bisect_left(account.settlements, since, key=_time_of)
         self._answer(
             AccountReport(
                 orders=tuple(order_update(order, due) for order in orders.values()),
@@ -161,7 +162,7 @@ class VenueLink:
                 ),
                 positions=tuple(
                     VenuePosition(held.ticker, held.count, held.cost, held.realized, held.fees)
-                    for held in sorted(self._held.values(), key=attrgetter("ordinal"))
+                    for held in sorted(self._held.values(), key=_ordinal_of)
                 ),
                 balance=account.cash,
                 started_ts=now,
@@ -188,17 +189,11 @@ class VenueLink:
         due = self._exchange.now + self._latency.feed
         add = self._agenda.add
         for output in outputs:
-            if isinstance(output, BookChange):
-                delta = BookDelta(
-                    output.ticker, output.side, output.price, output.delta, output.clock, output.ts, due
-                )
-                add(due, DELIVERY, delta)
-            elif isinstance(output, TradePrinted):
-                trade = output.trade
-                add(
-                    due,
-                    DELIVERY,
-                    PublicTrade(
+            match output:
+                case BookChange(ticker, side, price, delta, clock, _, _, ts):
+                    add(due, DELIVERY, BookDelta(ticker, side, price, delta, clock, ts, due))
+                case TradePrinted(trade):
+                    printed = PublicTrade(
                         trade.ticker,
                         trade.trade_id,
                         trade.price,
@@ -206,20 +201,19 @@ class VenueLink:
                         trade.taker_side,
                         trade.ts,
                         due,
-                    ),
-                )
-            elif isinstance(output, LifecycleChange):
-                self._on_lifecycle(output, due)
-            elif isinstance(output, FillMade):
-                add(due, DELIVERY, fill_event(output.fill, due))
-            elif isinstance(output, OrderChange):
-                self._changes.append((self._exchange.now, output.order))
-                add(due, DELIVERY, order_update(output.order, due))
-            elif isinstance(output, PositionChange):
-                if output.position.count:
-                    self._held[output.position.ticker] = output.position
-                else:
-                    self._held.pop(output.position.ticker, None)
+                    )
+                    add(due, DELIVERY, printed)
+                case LifecycleChange():
+                    self._on_lifecycle(output, due)
+                case FillMade():
+                    add(due, DELIVERY, fill_event(output.fill, due))
+                case OrderChange():
+                    self._changes.append((self._exchange.now, output.order))
+                    add(due, DELIVERY, order_update(output.order, due))
+                case PositionChange(position=held) if held.count:
+                    self._held[held.ticker] = held
+                case PositionChange(position=flat):
+                    self._held.pop(flat.ticker, None)
 
     def _on_lifecycle(self, change: LifecycleChange, due: Nanos) -> None:
         market = self._exchange.markets[change.ticker].market

@@ -58,14 +58,6 @@ class Half:
         self.occupied = bytearray(len(ladder.prices))
         self.best = -1
 
-    def clear(self) -> None:
-        """Take every level out."""
-        slot = self.best
-        while slot >= 0:
-            self.sizes[slot] = self.occupied[slot] = 0
-            slot = self.occupied.rfind(1, 0, slot)
-        self.best = -1
-
     def best_price(self) -> Price | None:
         return self.prices[self.best] if self.best >= 0 else None
 
@@ -241,8 +233,6 @@ class OrderBook:
             self._adopt(self._half(_BID, bids), self._half(_ASK, asks))
             return
         # Most snapshots have few levels: taking the old ones out costs less than two new halves.
-        self._bids.clear()
-        self._asks.clear()
         self._fill(self._bids, _BID, bids)
         self._fill(self._asks, _ASK, asks)
         self.best_bid = self._bids.best_price()
@@ -254,8 +244,11 @@ class OrderBook:
         return half
 
     def _fill(self, half: Half, side: BookSide, levels: Sequence[tuple[Price, Count]]) -> None:
-        """Put levels into an empty half."""
-        sizes, occupied, slots, best = half.sizes, half.occupied, half.slot, -1
+        """Make these a half's levels."""
+        sizes, occupied, slots, old, best = half.sizes, half.occupied, half.slot, half.best, -1
+        while old >= 0:
+            sizes[old] = occupied[old] = 0
+            old = occupied.rfind(1, 0, old)
         for number, (price, size) in enumerate(levels):
             slot = slots.get(price)
             if slot is None or occupied[slot] or not 0 <= size <= MOST_SIZE:

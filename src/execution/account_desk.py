@@ -136,8 +136,6 @@ class AccountDesk:
 
         None leaves while the exchange refuses us: it would be refused again.
         """
-        if not any(type(action) is RequestReport for action in actions):
-            return actions
         out: list[Action] = []
         for action in actions:
             if isinstance(action, RequestReport):

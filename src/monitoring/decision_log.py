@@ -18,6 +18,8 @@ from src.core.actions import (
 from src.core.ports import ApprovedOrder
 from src.core.units import Nanos
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 
 class DecisionLog:
     """Turns decisions into lines, in order: ``write(time of the decision, line)``."""
@@ -94,8 +96,7 @@ class DecisionLog:
                 )
 
     def _add(self, ts: Nanos, kind: str, body: Mapping[str, object]) -> None:
-        text = json.dumps({"ts": ts, "kind": kind, **body}, sort_keys=True, separators=(",", ":"))
-        self._write(ts, text)
+        self._write(ts, _ENCODER.encode({"ts": ts, "kind": kind, **body}))
 
 
 def sha256_of(lines: Iterable[str]) -> str:

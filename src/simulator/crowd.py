@@ -112,7 +112,7 @@ class Crowd:
 
     def withdraw(self, state: MarketState) -> None:
         """Remove everything the crowd has in a market."""
-        for side in BookSide:
+        for side in (BookSide.BID, BookSide.ASK):
             for price in state.book.crowd_prices(side):
                 state.book.shrink_crowd(side, price, state.book.crowd_size(side, price))
 

@@ -48,7 +48,8 @@ class ExchangeControls(ExchangeBase):
         venue = self.venue
         due = venue.next_timer()
         if due is None or due > now:
-            venue.now = max(venue.now, now)  # nothing happens, so there is nothing to tell
+            if now > venue.now:
+                venue.now = now  # nothing happens, so there is nothing to tell
             return
         with self.operation():
             self.venue.run_timers(now)

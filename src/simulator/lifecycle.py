@@ -44,7 +44,8 @@ class Lifecycle:
             fees = venue.events[event.event_ticker].fee_override or series.fees
             is_changed = series.fees_changed or venue.events[event.event_ticker].fee_override
             charged = fees if is_changed else market.fees
-            self._list_market(market.changed(exchange_index=shard, fees=charged))
+            listed = market.changed(exchange_index=shard, fees=charged, status=MarketStatus.INITIALIZED)
+            self._list_market(listed)
 
     def determine(self, event: Determine) -> None:
         """Set a market's result; payment follows after its settlement timer.
@@ -136,7 +137,7 @@ class Lifecycle:
     def _list_market(self, market: Market) -> None:
         venue = self._venue
         state = MarketState(
-            market=market.changed(status=MarketStatus.INITIALIZED),
+            market=market,
             market_id=venue.make_id(f"market|{market.ticker}"),
             ordinal=len(venue.markets),
             created_ts=venue.now,
