@@ -424,7 +424,7 @@ def test_an_exit_that_finds_no_price_while_halted_is_told_once() -> None:
 
 def test_an_exit_loop_that_raises_alerts_at_once_and_stops_buying() -> None:
     """The first failure is told; the third in a row reduces; the other positions are still looked at."""
-    engine, strategy = _holding(STOP)
+    engine, strategy = _holding(ExitPolicy(thesis_margin=0.05))
 
     def broken(strategy_name: str, ticker: str) -> float | None:
         raise ZeroDivisionError("a bug")
@@ -504,7 +504,7 @@ def test_a_restart_between_the_stop_and_the_settlement_loses_no_judgement() -> N
 
 def test_the_state_change_of_a_failing_loop_is_a_record() -> None:
     """REDUCING by the exit desk is stored like any other state."""
-    engine, _ = _holding(STOP)
+    engine, _ = _holding(ExitPolicy(thesis_margin=0.05))
     engine.fair_yes = lambda strategy_name, ticker: 1 / 0  # type: ignore[method-assign, assignment, return-value]
     out = [a for seconds in (1, 2, 3) for a in engine.handle(Tick(b.NOW + seconds * SECOND))]
     assert [a.state for a in out if isinstance(a, StateChanged)] == [TradingState.REDUCING]
