@@ -36,7 +36,6 @@ SOMETIMES = (
     "amend failed",
     "cancels: in the way of thesis",
     "cancels: the edge is gone",
-    "cancels: the target has moved",
     "cancels: time to live is over",
     "cancels: trading is reducing",
     "exit cut down",
