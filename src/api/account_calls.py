@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from src.api import endpoints, schema, schema_orders
+from src.api import endpoints, schema, schema_account, schema_orders
 from src.api.budget import RateBudget
 from src.api.calls import PAGE, Calls
 from src.api.query import query
@@ -42,9 +42,9 @@ class AccountCalls(Calls):
         """The account's keys with their scopes (``key_check`` judges them)."""
         return await self._get(endpoints.API_KEYS, schema_orders.ApiKeysAnswer)
 
-    async def balance(self) -> schema.BalanceBody:
+    async def balance(self) -> schema_account.BalanceBody:
         """Cash of the account (at most one call a second, the budget waits)."""
-        return await self._get(endpoints.BALANCE, schema.BalanceBody)
+        return await self._get(endpoints.BALANCE, schema_account.BalanceBody)
 
     async def positions(
         self,
@@ -52,12 +52,12 @@ class AccountCalls(Calls):
         settlement_status: Literal["unsettled", "settled", "all"] = "unsettled",
         ticker: str = "",
         event_ticker: str = "",
-    ) -> list[schema.PositionBody]:
+    ) -> list[schema_account.PositionBody]:
         """Positions; by default every one that is not settled yet."""
         params = query(
             settlement_status=settlement_status, ticker=ticker, event_ticker=event_ticker, limit=PAGE
         )
-        pages = self._pages(endpoints.POSITIONS, schema.PositionsPage, params)
+        pages = self._pages(endpoints.POSITIONS, schema_account.PositionsPage, params)
         return [position async for page in pages for position in page.market_positions]
 
     async def orders(
@@ -68,17 +68,17 @@ class AccountCalls(Calls):
         event_ticker: str = "",
         min_ts: int | None = None,
         max_ts: int | None = None,
-    ) -> list[schema.OrderBody]:
+    ) -> list[schema_account.OrderBody]:
         """Orders. ``status``: "", resting, canceled or executed."""
         params = query(
             status=status, ticker=ticker, event_ticker=event_ticker, min_ts=min_ts, max_ts=max_ts, limit=PAGE
         )
-        pages = self._pages(endpoints.ORDERS, schema.OrdersPage, params)
+        pages = self._pages(endpoints.ORDERS, schema_account.OrdersPage, params)
         return [order async for page in pages for order in page.orders]
 
-    async def order(self, order_id: str) -> schema.OrderBody:
+    async def order(self, order_id: str) -> schema_account.OrderBody:
         """One order by the venue's id."""
-        return (await self._get(endpoints.ORDER, schema.OrderAnswer, order_id=order_id)).order
+        return (await self._get(endpoints.ORDER, schema_account.OrderAnswer, order_id=order_id)).order
 
     async def queue_positions(
         self, *, tickers: Iterable[str] = (), event_ticker: str = ""
@@ -97,10 +97,10 @@ class AccountCalls(Calls):
 
     async def fills(
         self, *, ticker: str = "", order_id: str = "", min_ts: int | None = None, max_ts: int | None = None
-    ) -> list[schema.FillBody]:
+    ) -> list[schema_account.FillBody]:
         """Our fills."""
         params = query(ticker=ticker, order_id=order_id, min_ts=min_ts, max_ts=max_ts, limit=PAGE)
-        pages = self._pages(endpoints.FILLS, schema.FillsPage, params)
+        pages = self._pages(endpoints.FILLS, schema_account.FillsPage, params)
         return [fill async for page in pages for fill in page.fills]
 
     async def settlements(
@@ -110,10 +110,10 @@ class AccountCalls(Calls):
         event_ticker: str = "",
         min_ts: int | None = None,
         max_ts: int | None = None,
-    ) -> list[schema.SettlementBody]:
+    ) -> list[schema_account.SettlementBody]:
         """Settled markets that were held."""
         params = query(ticker=ticker, event_ticker=event_ticker, min_ts=min_ts, max_ts=max_ts, limit=PAGE)
-        pages = self._pages(endpoints.SETTLEMENTS, schema.SettlementsPage, params)
+        pages = self._pages(endpoints.SETTLEMENTS, schema_account.SettlementsPage, params)
         return [settlement async for page in pages for settlement in page.settlements]
 
     async def order_groups(self) -> list[schema_orders.OrderGroupBody]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from src.api import endpoints, schema, schema_data
+from src.api import endpoints, schema, schema_account, schema_data
 from src.api.account_calls import AccountCalls
 from src.api.calls import PAGE, in_pieces
 from src.api.candles import Candle, to_candle
@@ -79,26 +79,26 @@ class ArchiveCalls(PublicCalls, AccountCalls):
 
     async def archived_fills(
         self, *, ticker: str = "", min_ts: int | None = None, max_ts: int | None = None
-    ) -> list[schema.FillBody]:
+    ) -> list[schema_account.FillBody]:
         """Our archived fills."""
         params = query(ticker=ticker, min_ts=min_ts, max_ts=max_ts, limit=PAGE)
-        pages = self._pages(endpoints.ARCHIVED_FILLS, schema.FillsPage, params)
+        pages = self._pages(endpoints.ARCHIVED_FILLS, schema_account.FillsPage, params)
         return [fill async for page in pages for fill in page.fills]
 
     async def archived_orders(
         self, *, ticker: str = "", min_ts: int | None = None, max_ts: int | None = None
-    ) -> list[schema.OrderBody]:
+    ) -> list[schema_account.OrderBody]:
         """Our archived orders."""
         params = query(ticker=ticker, min_ts=min_ts, max_ts=max_ts, limit=PAGE)
-        pages = self._pages(endpoints.ARCHIVED_ORDERS, schema.OrdersPage, params)
+        pages = self._pages(endpoints.ARCHIVED_ORDERS, schema_account.OrdersPage, params)
         return [order async for page in pages for order in page.orders]
 
     async def archived_positions(
         self, *, ticker: str = "", event_ticker: str = ""
-    ) -> list[schema.PositionBody]:
+    ) -> list[schema_account.PositionBody]:
         """Our settled positions that have moved to the archive."""
         params = query(ticker=ticker, event_ticker=event_ticker, limit=PAGE)
-        pages = self._pages(endpoints.ARCHIVED_POSITIONS, schema.PositionsPage, params)
+        pages = self._pages(endpoints.ARCHIVED_POSITIONS, schema_account.PositionsPage, params)
         return [position async for page in pages for position in page.market_positions]
 
     # --- both tiers ------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class ArchiveCalls(PublicCalls, AccountCalls):
 
     async def fills_all(
         self, *, ticker: str = "", min_ts: int | None = None, max_ts: int | None = None
-    ) -> list[schema.FillBody]:
+    ) -> list[schema_account.FillBody]:
         """Our fills, oldest first."""
         fills = await self.fills(ticker=ticker, min_ts=min_ts, max_ts=max_ts)
         until = _seconds((await self.archive_cutoff()).trades_created_ts)
@@ -172,7 +172,7 @@ class ArchiveCalls(PublicCalls, AccountCalls):
 
     async def orders_all(
         self, *, ticker: str = "", min_ts: int | None = None, max_ts: int | None = None
-    ) -> list[schema.OrderBody]:
+    ) -> list[schema_account.OrderBody]:
         """Our orders. An order resting for long is in the live tier whenever it was created."""
         orders = await self.orders(ticker=ticker, min_ts=min_ts, max_ts=max_ts)
         until = _seconds((await self.archive_cutoff()).orders_updated_ts)
@@ -180,7 +180,9 @@ class ArchiveCalls(PublicCalls, AccountCalls):
             orders += await self.archived_orders(ticker=ticker, min_ts=min_ts, max_ts=max_ts)
         return _once(orders, lambda order: order.order_id)
 
-    async def positions_all(self, *, ticker: str = "", event_ticker: str = "") -> list[schema.PositionBody]:
+    async def positions_all(
+        self, *, ticker: str = "", event_ticker: str = ""
+    ) -> list[schema_account.PositionBody]:
         """Our positions, settled ones included. They move to the archive by the event, not by a cut-off."""
         live = await self.positions(settlement_status="all", ticker=ticker, event_ticker=event_ticker)
         old = await self.archived_positions(ticker=ticker, event_ticker=event_ticker)
@@ -219,7 +221,7 @@ def _oldest_first(newest_first: list[T], ts: Callable[[T], int]) -> list[T]:
     return oldest_first
 
 
-def _filled_ns(fill: schema.FillBody) -> int:
+def _filled_ns(fill: schema_account.FillBody) -> int:
     if fill.created_time is not None:
         return nanos(fill.created_time)
     return (fill.ts or 0) * SECOND

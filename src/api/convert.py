@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from src.api import schema
+from src.api import schema, schema_account
 from src.api.decoding import decode
 from src.core.errors import WireError
 from src.core.events import (
@@ -174,7 +174,7 @@ def levels(pairs: Iterable[schema.Level] | None, field: str) -> Levels:
 # --- account -------------------------------------------------------------------------------------
 
 
-def to_order_update(body: schema.OrderBody, ts_recv: Nanos) -> OrderUpdate:
+def to_order_update(body: schema_account.OrderBody, ts_recv: Nanos) -> OrderUpdate:
     """A listed order."""
     updated = body.last_update_time or body.created_time
     if updated is None:
@@ -199,7 +199,7 @@ def to_order_status(text: str) -> VenueOrderStatus:
     return _known(VenueOrderStatus, text, VenueOrderStatus.UNKNOWN)
 
 
-def to_fill(body: schema.FillBody, ts_recv: Nanos) -> Fill:
+def to_fill(body: schema_account.FillBody, ts_recv: Nanos) -> Fill:
     """A listed fill; its client order id is empty unless the venue gives it."""
     if body.created_time is not None:
         ts_event = nanos(body.created_time)
@@ -222,7 +222,7 @@ def to_fill(body: schema.FillBody, ts_recv: Nanos) -> Fill:
     )
 
 
-def to_position(body: schema.PositionBody) -> VenuePosition:
+def to_position(body: schema_account.PositionBody) -> VenuePosition:
     """A position."""
     return VenuePosition(
         ticker=body.ticker,
@@ -233,7 +233,7 @@ def to_position(body: schema.PositionBody) -> VenuePosition:
     )
 
 
-def to_settlement(body: schema.SettlementBody, ts_recv: Nanos) -> Settlement:
+def to_settlement(body: schema_account.SettlementBody, ts_recv: Nanos) -> Settlement:
     """A settlement. Without ``value`` only a plain yes or no says what a YES contract paid."""
     value: Price
     if body.value is not None:
@@ -254,12 +254,12 @@ def to_settlement(body: schema.SettlementBody, ts_recv: Nanos) -> Settlement:
     )
 
 
-def to_balance(body: schema.BalanceBody) -> Cash:
+def to_balance(body: schema_account.BalanceBody) -> Cash:
     """Cash, exactly."""
     return parse_cash(body.balance_dollars, "balance_dollars")
 
 
-def to_shards(body: schema.BalanceBody) -> tuple[tuple[int, Cash], ...]:
+def to_shards(body: schema_account.BalanceBody) -> tuple[tuple[int, Cash], ...]:
     """Cash by shard; empty where the venue does not say (a key restricted to a subaccount)."""
     return tuple(
         (each.exchange_index, parse_cash(each.balance, "balance_breakdown.balance"))

@@ -6,8 +6,7 @@ counts as strings.
 
 from __future__ import annotations
 
-from src.api.schema import CreateOrderBody
-from src.api.schema_orders import AmendOrderBody
+from src.api.schema_orders import AmendOrderBody, CreateOrderBody
 from src.core.actions import AmendOrder
 from src.core.errors import DefiniteError
 from src.core.signal import OrderIntent, TimeInForce

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, TypeVar
 
-from src.api import endpoints, schema, schema_orders
+from src.api import endpoints, schema_orders
 from src.api.calls import Calls
 from src.api.cancellation import cancel_later
 from src.api.endpoints import Endpoint
@@ -22,8 +22,8 @@ from src.core.units import Count, format_count
 B = TypeVar("B")
 A = TypeVar("A")
 
-Created: TypeAlias = schema.CreateOrderAnswer | VenueError
-Canceled: TypeAlias = schema.CancelOrderAnswer | VenueError
+Created: TypeAlias = schema_orders.CreateOrderAnswer | VenueError
+Canceled: TypeAlias = schema_orders.CancelOrderAnswer | VenueError
 
 
 class OrderCalls(Calls):
@@ -31,13 +31,13 @@ class OrderCalls(Calls):
 
     # --- one order -------------------------------------------------------------------------------
 
-    async def create_order(self, body: schema.CreateOrderBody) -> schema.CreateOrderAnswer:
+    async def create_order(self, body: schema_orders.CreateOrderBody) -> schema_orders.CreateOrderAnswer:
         """Send an order. ``CancelledError`` from here means that nothing was done.
 
         A reduce-only order spends the reserve of the rate budget and is repeated after a 429.
         """
         return await self._change(
-            endpoints.CREATE_ORDER, schema.CreateOrderAnswer, body, is_exit=body.reduce_only
+            endpoints.CREATE_ORDER, schema_orders.CreateOrderAnswer, body, is_exit=body.reduce_only
         )
 
     async def amend_order(
@@ -75,11 +75,13 @@ class OrderCalls(Calls):
             endpoints.DECREASE_ORDER, schema_orders.DecreaseOrderAnswer, body, order_id=order_id
         )
 
-    async def cancel_order(self, order_id: str, ticker: str, exchange_index: int) -> schema.CancelOrderAnswer:
+    async def cancel_order(
+        self, order_id: str, ticker: str, exchange_index: int
+    ) -> schema_orders.CancelOrderAnswer:
         """Cancel an order. Market and shard are given because an id alone is looked up on shard 0."""
         params = query(market_ticker=ticker, exchange_index=exchange_index)
         return await self._change(
-            endpoints.CANCEL_ORDER, schema.CancelOrderAnswer, params=params, order_id=order_id
+            endpoints.CANCEL_ORDER, schema_orders.CancelOrderAnswer, params=params, order_id=order_id
         )
 
     async def cancel_all_orders(self) -> None:
@@ -88,14 +90,14 @@ class OrderCalls(Calls):
 
     # --- batches ---------------------------------------------------------------------------------
 
-    async def create_orders(self, bodies: Sequence[schema.CreateOrderBody]) -> list[Created]:
+    async def create_orders(self, bodies: Sequence[schema_orders.CreateOrderBody]) -> list[Created]:
         """Send orders in batches of what the rate budget holds. One outcome for each, in their order.
 
         An error among the outcomes is of that order alone: ``RetryableError`` says it was not sent or not
         taken, ``DefiniteError`` refused, ``UnknownOutcomeError`` that it may exist.
         """
 
-        async def send(piece: Sequence[schema.CreateOrderBody]) -> list[Created]:
+        async def send(piece: Sequence[schema_orders.CreateOrderBody]) -> list[Created]:
             answer = await self._change(
                 endpoints.CREATE_ORDERS,
                 schema_orders.CreateOrdersAnswer,
@@ -189,14 +191,14 @@ def _same_length(wanted: Sequence[object], answered: Sequence[object]) -> None:
         raise WireError("orders", len(answered), f"an answer for each of {len(wanted)} orders")
 
 
-def _created(body: schema.CreateOrderBody, item: schema_orders.CreatedItemBody) -> Created:
+def _created(body: schema_orders.CreateOrderBody, item: schema_orders.CreatedItemBody) -> Created:
     if item.error is not None:
         return _refused(item.error)
     if item.client_order_id not in {None, "", body.client_order_id}:
         return UnknownOutcomeError(f"the answer is about another order, {item.client_order_id}")
     if not item.order_id or item.fill_count is None or item.remaining_count is None or item.ts_ms is None:
         return UnknownOutcomeError("the answer neither holds the order nor an error", code="malformed")
-    return schema.CreateOrderAnswer(
+    return schema_orders.CreateOrderAnswer(
         item.order_id, item.fill_count, item.remaining_count, item.ts_ms, body.client_order_id
     )
 
@@ -208,7 +210,7 @@ def _canceled(wanted: schema_orders.CancelItemBody, item: schema_orders.Canceled
         return _refused(item.error)
     if item.ts_ms is None:
         return UnknownOutcomeError("the answer has neither a time nor an error", code="malformed")
-    return schema.CancelOrderAnswer(item.order_id, item.reduced_by, item.ts_ms)
+    return schema_orders.CancelOrderAnswer(item.order_id, item.reduced_by, item.ts_ms)
 
 
 def _refused(error: schema_orders.ItemErrorBody) -> VenueError:

@@ -1,4 +1,4 @@
-"""Bodies of changing orders, of batches, order groups, queue positions, keys and costs.
+"""Bodies of orders to be made, changed and canceled, of batches, groups, queue positions, keys and costs.
 
 Source: Kalshi openapi.yaml 3.34. The rules are those of ``schema``: money and counts are strings.
 """
@@ -7,7 +7,41 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from src.api.schema import CreateOrderBody
+
+class CreateOrderAnswer(Struct):
+    """``POST /portfolio/events/orders`` (201)."""
+
+    order_id: str
+    fill_count: str
+    remaining_count: str
+    ts_ms: int
+    client_order_id: str = ""
+
+
+class CancelOrderAnswer(Struct):
+    """``DELETE /portfolio/events/orders/{order_id}`` (200)."""
+
+    order_id: str
+    reduced_by: str
+    ts_ms: int
+
+
+class CreateOrderBody(Struct, omit_defaults=True):
+    """``CreateOrderV2Request``. ``side`` and ``price`` are of the YES book; money and counts are strings."""
+
+    ticker: str
+    client_order_id: str
+    side: str
+    count: str
+    price: str
+    time_in_force: str
+    self_trade_prevention_type: str
+    exchange_index: int
+    post_only: bool = False
+    reduce_only: bool = False
+    cancel_order_on_pause: bool = False
+    expiration_time: int | None = None
+    order_group_id: str | None = None
 
 
 class ItemErrorBody(Struct):

@@ -18,6 +18,7 @@ from src.api.commands import (
 )
 from src.api.doubt_time import DoubtTime
 from src.api.following import Board, OnBad, Refresh
+from src.api.frame_bodies import LifecycleMsg
 from src.api.frames import (
     WHERE,
     DeltaFrame,
@@ -27,7 +28,6 @@ from src.api.frames import (
     FillFrame,
     Frame,
     LifecycleFrame,
-    LifecycleMsg,
     MalformedFrame,
     OkFrame,
     SnapshotFrame,

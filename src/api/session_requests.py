@@ -9,7 +9,8 @@ from src.api.decoding import decode
 from src.api.doubt_time import DoubtTime
 from src.api.extras import OnMessage
 from src.api.following import Board, OnBad, Refresh
-from src.api.frames import WHERE, ErrorFrame, ListedSubscription, OkFrame
+from src.api.frame_bodies import ListedSubscription
+from src.api.frames import WHERE, ErrorFrame, OkFrame
 from src.api.live_books import LiveBooks
 from src.api.subscriptions import Subscriptions
 from src.core.errors import WireError

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from src.api.convert import BOOK_SIDES, level_price, levels, plain_count, signed_count, to_order_status
 from src.api.extras import ExtraMessage, OrderGroupUpdate, PositionUpdate, Ticker
-from src.api.frames import DeltaFrame, FillMsg, LifecycleMsg, SnapshotFrame, TradeMsg, UserOrderMsg
+from src.api.frame_bodies import FillMsg, LifecycleMsg, TradeMsg, UserOrderMsg
+from src.api.frames import DeltaFrame, SnapshotFrame
 from src.api.frames_extra import (
     OrderGroupFrame,
     OrderGroupMsg,

@@ -17,8 +17,7 @@ from src.api import endpoints
 from src.api.client import KalshiClient
 from src.api.endpoints import Endpoint
 from src.api.market_filter import TimeFilter
-from src.api.schema import CreateOrderBody
-from src.api.schema_orders import AmendOrderBody, CancelItemBody
+from src.api.schema_orders import AmendOrderBody, CancelItemBody, CreateOrderBody
 
 SPECIFICATION = Path(__file__).parents[3] / "shared" / "kalshi" / "openapi.yaml"
 ORDER = CreateOrderBody(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.api import schema
+from src.api import schema, schema_account
 from src.api.convert import (
     level_price,
     nanos,
@@ -99,15 +99,17 @@ def raw(body: object) -> bytes:
 
 
 def order(**changes: object):
-    return to_order_update(decode(raw({**ORDER, **changes}), schema.OrderBody, "order"), 5)
+    return to_order_update(decode(raw({**ORDER, **changes}), schema_account.OrderBody, "order"), 5)
 
 
 def fill(**changes: object):
-    return to_fill(decode(raw({**FILL, **changes}), schema.FillBody, "fill"), 5)
+    return to_fill(decode(raw({**FILL, **changes}), schema_account.FillBody, "fill"), 5)
 
 
 def settlement(**changes: object):
-    return to_settlement(decode(raw({**SETTLEMENT, **changes}), schema.SettlementBody, "settlement"), 5)
+    return to_settlement(
+        decode(raw({**SETTLEMENT, **changes}), schema_account.SettlementBody, "settlement"), 5
+    )
 
 
 def test_a_market_carries_grid_fees_strike_and_exact_times(make_market):
@@ -231,7 +233,7 @@ def test_a_fill_is_exact_and_its_deprecated_fields_are_not_needed():
 
 
 def test_a_position_is_signed_and_exact():
-    found = to_position(decode(raw(POSITION), schema.PositionBody, "position"))
+    found = to_position(decode(raw(POSITION), schema_account.PositionBody, "position"))
     assert (found.count, found.exposure, found.realized_pnl, found.fees_paid) == (
         -400,
         2_520_000,
@@ -250,10 +252,10 @@ def test_a_settlement_converts_cents_and_falls_back_to_a_plain_result():
 
 
 def test_balance_is_the_exact_string_not_the_truncated_cents():
-    body = decode(b'{"balance":9801,"balance_dollars":"98.018600"}', schema.BalanceBody, "balance")
+    body = decode(b'{"balance":9801,"balance_dollars":"98.018600"}', schema_account.BalanceBody, "balance")
     assert to_balance(body) == 98_018_600
     with pytest.raises(WireError, match="balance_dollars"):
-        decode(b'{"balance":9801}', schema.BalanceBody, "balance")
+        decode(b'{"balance":9801}', schema_account.BalanceBody, "balance")
 
 
 @given(st.integers(1, 9_999))

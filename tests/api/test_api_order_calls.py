@@ -11,8 +11,7 @@ from aiohttp import web
 
 from src.api.budget import RateBudget
 from src.api.client import KalshiClient
-from src.api.schema import CreateOrderAnswer, CreateOrderBody
-from src.api.schema_orders import CancelItemBody
+from src.api.schema_orders import CancelItemBody, CreateOrderAnswer, CreateOrderBody
 from src.core.errors import DefiniteError, FatalError, RetryableError, UnknownOutcomeError
 
 BATCH = "/portfolio/events/orders/batched"

@@ -17,8 +17,7 @@ from src.api.feed import KalshiFeed
 from src.api.gateway import KalshiGateway
 from src.api.key_check import check_key
 from src.api.market_filter import TimeFilter
-from src.api.schema import CreateOrderAnswer, CreateOrderBody
-from src.api.schema_orders import AmendOrderBody, CancelItemBody
+from src.api.schema_orders import AmendOrderBody, CancelItemBody, CreateOrderAnswer, CreateOrderBody
 from src.api.signing import Signer, load_private_key
 from src.api.spot_check import SpotChecker
 from src.api.status_source import StatusSource
