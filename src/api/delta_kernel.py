@@ -177,6 +177,8 @@ def _market(base, at, end, table, spans, names):  # type: ignore[no-untyped-def]
 @njit(forceinline=True)
 def _skipped(base, at, end):  # type: ignore[no-untyped-def]
     """Skip the key at ``at``, which means nothing to a book, and its value; -1 unless both are plain."""
+    if load(base + np.uint64(at)) & np.uint64(255) != _QUOTE:
+        return _BAD
     close = _string_end(base, at + 1, end)
     if close < 0 or (load(base + np.uint64(close)) >> _EIGHT) & np.uint64(255) != _COLON:
         return _BAD
