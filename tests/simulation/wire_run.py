@@ -417,7 +417,8 @@ class WireRun:
         opinions = Opinions(self._tickers, random.Random(self._seed), self._signals)
         self.engine = CheckedEngine(opinions, self._truth, self.findings, clock.now)
         if self._compiled:
-            self.engine.markets.use_arrays(BookArrays())
+            for _ in self.engine.markets.move_books(BookArrays()):
+                pass  # there are no books yet
         return Daemon(
             engine=self.engine,
             clock=clock,
