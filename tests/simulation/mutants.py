@@ -208,14 +208,14 @@ def _cash_not_compared() -> list[Patch]:
 
 
 def _old_books_accepted() -> list[Patch]:
-    original = MarketState._snapshot
+    original = MarketState.replace_book
 
-    def snapshot(self: MarketState, event: Any) -> Any:
+    def replace_book(self: MarketState, *book: Any) -> Any:
         self._doubted_ts.clear()
         self._down_ts = 0
-        return original(self, event)
+        return original(self, *book)
 
-    return [(MarketState, "_snapshot", snapshot)]
+    return [(MarketState, "replace_book", replace_book)]
 
 
 def _downtime_not_read() -> list[Patch]:
