@@ -164,9 +164,10 @@ class ExitDesk:
     ) -> ExitDecision | None:
         if self.flattening:
             return ExitDecision(_FLATTEN, {})
-        fees, policy = self._markets.fees(position.ticker), self._sender.policy(position)
-        fair = self._fair(position) if policy.thesis_margin is not None else None
-        return self._monitor.decide(position, book, bids, fees, policy, fair, self._host.now)
+        fees, fair = self._markets.fees(position.ticker), self._fair(position)
+        return self._monitor.decide(
+            position, book, bids, fees, self._sender.policy(position), fair, self._host.now
+        )
 
     # --- leaving -------------------------------------------------------------------------------
 
