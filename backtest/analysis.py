@@ -38,7 +38,7 @@ from backtest.exposure import (
 )
 from backtest.groups import MINIMUM_BETS, MINIMUM_CLUSTERS, Group, cluster_of, grouped
 from backtest.nulls import NullTest, null_tests
-from backtest.runner import Result
+from backtest.plan import Result
 from backtest.times import day
 from backtest.trades import Trade
 from src.core.units import ONE_CONTRACT, Cash, dollars

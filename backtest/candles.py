@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
-import polars as pl
-
+from backtest.candle_table import TABLE, events_beside, read_candles, results_beside, table_in
 from src.core.errors import ConfigError
 from src.core.events import DailyMaximum, ForecastUpdate, Levels
 from src.core.fees import FeeSchedule
@@ -26,7 +24,6 @@ from src.core.units import (
     CENT_PRICE,
     DAY,
     DOLLAR_PRICE,
-    MILLISECOND,
     MINUTE,
     ONE_CONTRACT,
     SECOND,
@@ -37,39 +34,7 @@ from src.core.units import (
 from src.simulator.world import CrowdQuote, CrowdSweep, Determine, ListEvent, WorldEvent
 
 MOST: Count = 100 * ONE_CONTRACT
-TABLE = "kalshi_candles"
 _PAID_AFTER: Nanos = 60 * SECOND
-_ENDS = {"end_ts_ms": MILLISECOND, "end_period_ts": SECOND, "end_ts": SECOND}
-_TICKERS = ("market_ticker", "ticker")
-_PRICES = ("yes_bid_close", "yes_ask_close", "yes_bid_high", "yes_ask_low")
-_VOLUMES = ("volume_contracts", "volume_fp", "volume")
-_CARRIED = "price_close_is_carried_forward"
-
-
-@dataclass(frozen=True, slots=True)
-class _Candle:
-    """Prices in 1e-4 dollars, None for nobody; ``volume`` in 0.01 contract."""
-
-    ts: Nanos
-    ticker: str
-    bid: Price | None
-    ask: Price | None
-    highest_bid: Price | None
-    lowest_ask: Price | None
-    volume: Count
-    is_carried: bool
-
-
-def holds_candles(path: Path) -> bool:
-    """Whether a file (by its columns) or a folder (a table of candles, none of trades) is one of candles."""
-    if path.is_dir():
-        has = {name: _table(path, name) is not None for name in (TABLE, "kalshi_trades")}
-        return has[TABLE] and not has["kalshi_trades"]
-    try:
-        columns = _scan(path).collect_schema().names()
-    except (pl.exceptions.PolarsError, OSError):
-        return False
-    return any(end in columns for end in _ENDS) and any(c.startswith("yes_ask_close") for c in columns)
 
 
 class CandleWorld:
@@ -78,12 +43,12 @@ class CandleWorld:
     kind = "candles"
 
     def __init__(self, path: Path) -> None:
-        file = _table(path, TABLE) if path.is_dir() else path
+        file = table_in(path, TABLE) if path.is_dir() else path
         if file is None:
             raise ConfigError(f"data: {path} holds no table {TABLE}; put {TABLE}.parquet or .csv there")
-        self._candles = sorted(_read(file), key=attrgetter("ts", "ticker"))
-        self._results = _results(file)
-        self._events = _event_tickers(file)
+        self._candles = sorted(read_candles(file), key=attrgetter("ts", "ticker"))
+        self._results = results_beside(file)
+        self._events = events_beside(file)
         spans: dict[str, tuple[Nanos, Nanos]] = {}
         gaps: list[Nanos] = []
         for candle in self._candles:
@@ -159,129 +124,3 @@ class CandleWorld:
 
 def _level(price: Price | None, size: Count) -> Levels:
     return ((price, size),) if price is not None else ()
-
-
-def _scan(path: Path) -> pl.LazyFrame:
-    if path.suffix.lower() == ".parquet":
-        return pl.scan_parquet(path)
-    return pl.scan_csv(path, infer_schema=False)
-
-
-def _table(folder: Path, name: str) -> Path | None:
-    return next((p for p in (folder / f"{name}.parquet", folder / f"{name}.csv") if p.is_file()), None)
-
-
-def _read(path: Path) -> Iterator[_Candle]:
-    frame = _scan(path).collect()
-    if frame.is_empty():
-        raise ConfigError(f"data: {path} has no rows below its header")
-    names = frame.columns
-    end = _required(names, tuple(_ENDS), path)
-    ticker = _required(names, _TICKERS, path)
-    volume = _required(names, _VOLUMES, path)
-    found: dict[str, str] = {}
-    for name in _PRICES:
-        spellings = (f"{name}_usd", f"{name}_dollars", name)
-        if name.endswith("close"):
-            found[name] = _required(names, spellings, path)
-        elif (column := next((c for c in spellings if c in names), None)) is not None:
-            found[name] = column
-    columns = [
-        (_numbers(frame[end], path, end, optional=False) * _ENDS[end]).cast(pl.Int64),
-        frame[ticker].cast(pl.String),
-        *(
-            _cents(frame[found[name]], path, found[name])
-            if name in found
-            else pl.Series([None] * frame.height, dtype=pl.Int64)
-            for name in _PRICES
-        ),
-        (_numbers(frame[volume], path, volume, optional=True).fill_null(0.0) * ONE_CONTRACT)
-        .round(0)
-        .cast(pl.Int64),
-        _flags(frame),
-    ]
-    for row, values in enumerate(zip(*(column.to_list() for column in columns), strict=True)):
-        ts, market, bid, ask, high, low, traded, carried = values
-        if market is None or market == "":
-            raise ConfigError(
-                f"data: {path} line {row + 2}, column {ticker!r}: every candle needs its market"
-            )
-        if bid is not None and ask is not None and bid >= ask:
-            raise ConfigError(
-                f"data: {path} line {row + 2}: the bid {bid / DOLLAR_PRICE} is not below the ask "
-                f"{ask / DOLLAR_PRICE}; remove or repair the candle"
-            )
-        yield _Candle(ts, market, bid, ask, high, low, traded, carried)
-
-
-def _required(names: list[str], wanted: tuple[str, ...], path: Path) -> str:
-    found = next((name for name in wanted if name in names), None)
-    if found is None:
-        raise ConfigError(f"data: {path} lacks the column {' or '.join(wanted)}; it has {', '.join(names)}")
-    return found
-
-
-def _numbers(values: pl.Series, path: Path, column: str, *, optional: bool) -> pl.Series:
-    text = values.cast(pl.String).str.strip_chars()
-    empty = text.is_null() | (text == "")
-    number = values.cast(pl.Float64, strict=False)
-    bad = number.is_null() & ~empty if optional else number.is_null()
-    if bad.any():
-        row = int(bad.arg_true()[0])
-        raise ConfigError(
-            f"data: {path} line {row + 2}, column {column!r}: {values[row]!r}; write a plain number "
-            f"({bad.sum()} such row(s))"
-        )
-    return number
-
-
-def _cents(values: pl.Series, path: Path, column: str) -> pl.Series:
-    """A column of prices in 1e-4 dollars; 0 and 1 dollar are how candles write "nobody there"."""
-    number = _numbers(values, path, column, optional=True)
-    largest = number.max()
-    in_cents = isinstance(largest, int | float) and largest > 1.0
-    exact = (number * (CENT_PRICE if in_cents else DOLLAR_PRICE)).round(0)
-    bad = ((exact < 0) | (exact > DOLLAR_PRICE)).fill_null(False)
-    if bad.any():
-        row = int(bad.arg_true()[0])
-        raise ConfigError(
-            f"data: {path} line {row + 2}, column {column!r}: {values[row]!r}; a price is from 0 to 1 dollar "
-            f"(or 0 to 100 cents) ({bad.sum()} such row(s))"
-        )
-    nobody = (exact == 0) | (exact == DOLLAR_PRICE)
-    return pl.select(pl.when(nobody).then(None).otherwise(exact.cast(pl.Int64))).to_series()
-
-
-def _flags(frame: pl.DataFrame) -> pl.Series:
-    if _CARRIED not in frame.columns:
-        return pl.Series([False] * frame.height)
-    return frame[_CARRIED].cast(pl.String).str.to_lowercase().is_in(["true", "1"]).fill_null(False)
-
-
-def _beside(file: Path, name: str, columns: list[str]) -> list[tuple[str, ...]]:
-    """Rows of a table in the same folder; empty when there is none with these columns."""
-    table = _table(file.parent, name)
-    if table is None:
-        return []
-    frame = _scan(table)
-    if not set(columns) <= set(frame.collect_schema().names()):
-        return []
-    return frame.select(pl.col(column).cast(pl.String) for column in columns).drop_nulls().collect().rows()
-
-
-def _results(file: Path) -> dict[str, str]:
-    """Results by market: a ``result`` column, or the tables of markets and settlements beside the file."""
-    rows: list[tuple[str, ...]] = []
-    names = _scan(file).collect_schema().names()
-    ticker = next((name for name in _TICKERS if name in names), None)
-    if ticker is not None and "result" in names:
-        rows += (
-            _scan(file).select(pl.col(ticker), pl.col("result").cast(pl.String)).drop_nulls().collect().rows()
-        )
-    for name in ("kalshi_settlements", "kalshi_markets"):
-        rows += _beside(file, name, ["market_ticker", "result"])
-    return {row[0]: row[1].lower() for row in rows if row[1].lower() in {"yes", "no"}}
-
-
-def _event_tickers(file: Path) -> dict[str, str]:
-    return {row[0]: row[1] for row in _beside(file, "kalshi_markets", ["market_ticker", "event_ticker"])}

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backtest.runner import MARKOUTS, Result
+from backtest.plan import Result
+from backtest.runner import MARKOUTS
 from backtest.trades import Trade
 from src.core.units import DAY, HOUR, ONE_CONTRACT, SECOND, dollars
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from backtest.clockwork import Latency
 from backtest.fee_history import Fees
 from backtest.filters import OtherFuture, Truncated
+from backtest.plan import Plan, Result
 from backtest.progress import Watch
 from backtest.recording import RecordingWorld
-from backtest.runner import Plan, Result, run
+from backtest.runner import run
 from backtest.spec import Spec
 from backtest.times import iso
 from src.core.units import CENT_PRICE, DAY, Nanos, dollars

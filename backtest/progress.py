@@ -22,7 +22,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from backtest.column_world import Chunk
 from backtest.filters import Filtered
-from backtest.runner import Result, run
+from backtest.plan import Result
+from backtest.runner import run
 from backtest.spec import Spec, make_plan, run_spec
 from backtest.workers import Workers, on_cluster
 from src.core.units import Nanos

@@ -12,7 +12,7 @@ from typing import Any
 from backtest.analysis import Analysis
 from backtest.baselines import Baseline, baselines_of
 from backtest.honesty import LookAhead, Variation
-from backtest.runner import Result
+from backtest.plan import Result
 from backtest.spec import Spec
 from backtest.times import iso
 from backtest.trades import csv_row

@@ -12,13 +12,15 @@ import heapq
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
-from backtest.clockwork import CALL, DELIVERY, TICK, Agenda, Latency
+from backtest.clockwork import CALL, DELIVERY, TICK, Agenda
 from backtest.column_world import columns_of
-from backtest.quote_rows import EachRow, EventRows, LazyMarketState, Rows
-from backtest.trades import OrderTally, Said, Trade, TradeBook
+from backtest.event_rows import EachRow, EventRows
+from backtest.plan import Plan, Result
+from backtest.quote_rows import LazyMarketState, Rows
+from backtest.trades import TradeBook
 from backtest.venue_link import KEY, VenueLink
 from src.core.actions import (
     Alert,
@@ -34,15 +36,15 @@ from src.core.actions import (
 )
 from src.core.events import BookDelta, BookSnapshot, Event, FeedUp, Fill, Tick
 from src.core.market import MarketStatus
-from src.core.ports import Selective, Strategy
-from src.core.units import DOLLAR_CASH, DOLLAR_PRICE, HOUR, MINUTE, SECOND, Cash, Count, Nanos
+from src.core.ports import Selective
+from src.core.units import DOLLAR_PRICE, HOUR, MINUTE, SECOND, Count, Nanos
 from src.execution.engine import Engine
-from src.execution.limits import EntryPolicy, ExitPolicy, ReconcilePolicy, RiskLimits
+from src.execution.limits import ReconcilePolicy
 from src.execution.risk import Approved
 from src.monitoring.decision_log import DecisionLog, sha256_of
 from src.simulator.exchange import Exchange
 from src.simulator.venue import VenueRules
-from src.simulator.world import CrowdQuote, Heard, ListEvent, WeatherNews, World, WorldEvent
+from src.simulator.world import CrowdQuote, Heard, ListEvent, WeatherNews, WorldEvent
 
 # The exchange's records are in this process: reading them every half minute would only repeat the answer.
 POLICY = ReconcilePolicy(interval=HOUR, grace=10 * SECOND, retry_after=2 * SECOND)
@@ -52,70 +54,6 @@ _RULES = VenueRules(quotes_fill_at_touch=False)
 _BULK_KINDS = frozenset({"file", "recorded"})
 _NEVER: Nanos = 2**63 - 1
 _BOOK_EVENTS = (BookDelta, BookSnapshot)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to run. ``balance`` in 1e-6 dollars; ``seed`` makes the exchange's ids.
-
-    ``queue_share``: see ``VenueRules``. ``bulk``: leave out what cannot matter where the strategy allows it;
-    False is the reference to that.
-    """
-
-    world: World
-    strategy: Strategy
-    limits: RiskLimits
-    exits: ExitPolicy
-    latency: Latency = field(default_factory=lambda: Latency.of_total(250))
-    balance: Cash = 10_000 * DOLLAR_CASH
-    tick: Nanos = 5 * MINUTE
-    seed: int = 0
-    queue_share: float | None = None
-    entries: EntryPolicy = field(default_factory=EntryPolicy)
-    bulk: bool = True
-
-
-@dataclass(slots=True)
-class Result:
-    """What came of a run. Cash 1e-6 dollars.
-
-    ``halted``: (time, why) when trading ended before the data did. ``differences``: our ledger against the
-    simulated exchange's books, empty when they agree. ``event_starts``: when each event opened.
-    ``markouts``: (time after a fill, gain per contract at the middle then in dollars, 0.01 contracts).
-    ``taken`` and ``made``: contracts bought as taker and as maker, in 0.01.
-    """
-
-    strategy: str
-    opening_cash: Cash
-    closing_equity: Cash
-    trades: list[Trade]
-    said: list[tuple[Said, bool]]
-    curve: list[tuple[Nanos, Cash]]
-    max_drawdown: Cash
-    refusals: dict[str, int]
-    skips: dict[str, int]
-    orders: OrderTally
-    alerts: dict[str, int]
-    pauses: int
-    halted: tuple[Nanos, str] | None
-    differences: list[str]
-    markets: int
-    events: int
-    prints: int
-    start: Nanos
-    end: Nanos
-    log: list[tuple[Nanos, str]]
-    sha256: str
-    wall_seconds: float
-    event_starts: tuple[Nanos, ...] = ()
-    markouts: list[tuple[Nanos, float, Count]] = field(default_factory=list)
-    taken: Count = 0
-    made: Count = 0
-
-    @property
-    def pnl(self) -> Cash:
-        """Profit, open positions at what they would fetch."""
-        return self.closing_equity - self.opening_cash
 
 
 def open_rows(plan: Plan, exchange: Exchange) -> Rows:

@@ -18,7 +18,7 @@ from backtest.analysis import daily_profits
 from backtest.estimators import dsr, expected_best_sharpe, minimum_track_record, moments, psr
 from backtest.groups import cluster_of
 from backtest.overfitting import Overfitting, probability_of_overfitting
-from backtest.runner import Result
+from backtest.plan import Result
 from backtest.times import day
 from backtest.validation import (
     EMBARGO,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backtest.runner import Result
+from backtest.plan import Result
 from backtest.times import iso
 from backtest.trades import TradeBook
 from src.core.actions import (

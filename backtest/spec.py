@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from backtest.candles import CandleWorld, holds_candles
+from backtest.candle_table import holds_candles
+from backtest.candles import CandleWorld
 from backtest.clockwork import Latency
 from backtest.fee_history import Fees, TradeDateFees
 from backtest.file_world import FileWorld
 from backtest.filters import Dearer, Truncated
 from backtest.news_file import WithNews, read_news
+from backtest.plan import Plan, Result
 from backtest.recording import RecordingWorld, is_recording
-from backtest.runner import Plan, Result, run
+from backtest.runner import run
 from backtest.strategies import make_strategy
 from src.core.errors import ConfigError
 from src.core.units import DOLLAR_CASH, MINUTE, Cash, Nanos, Price

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from backtest.analysis import daily_profits
 from backtest.estimators import moments
+from backtest.plan import Result
 from backtest.progress import Watch
-from backtest.runner import Result
 from backtest.search import Point, Search, read_search, survivors
 from backtest.selection import select
 from backtest.spec import Spec

@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from backtest.plan import Result
 from backtest.report import write_whole
-from backtest.runner import Result
 from backtest.selection import Selection, select
 from backtest.spec import Spec
 from backtest.times import day

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backtest.analysis import Analysis
 from backtest.groups import MINIMUM_BETS, MINIMUM_CLUSTERS
-from backtest.runner import Result
+from backtest.plan import Result
 from backtest.times import iso
 
 

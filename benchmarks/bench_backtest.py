@@ -79,8 +79,9 @@ def engine(path: Path) -> dict[str, float]:
     """From the file to the result with the engine that trades live."""
     from backtest.clockwork import Latency
     from backtest.file_world import FileWorld
+    from backtest.plan import Plan
     from backtest.reference_strategies import BuyUnder
-    from backtest.runner import Plan, run
+    from backtest.runner import run
     from backtest.strategies import HOLD
     from src.execution.limits import RiskLimits
 

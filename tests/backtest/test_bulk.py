@@ -17,15 +17,16 @@ import pytest
 
 from backtest.bulk import ColumnRows
 from backtest.clockwork import Latency
+from backtest.event_rows import EachRow
 from backtest.fee_history import TradeDateFees
 from backtest.file_rows import FileRows
 from backtest.file_world import FileWorld
 from backtest.filters import Dearer, OtherFuture, Truncated
 from backtest.news_file import WithNews
+from backtest.plan import Plan, Result
 from backtest.progress import Stop, Watched
-from backtest.quote_rows import EachRow
 from backtest.reference_strategies import BuyUnder, Nothing, claim
-from backtest.runner import Plan, Result, open_rows, run
+from backtest.runner import open_rows, run
 from backtest.sample import write_sample
 from backtest.strategies import DESCRIPTIONS, HOLD, make_strategy
 from src.core.events import BookSnapshot, Event, NewsItem

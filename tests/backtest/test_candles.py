@@ -7,10 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from backtest.candles import CandleWorld, holds_candles
+from backtest.candle_table import holds_candles
+from backtest.candles import CandleWorld
 from backtest.clockwork import Latency
+from backtest.plan import Plan
 from backtest.reference_strategies import BuyUnder
-from backtest.runner import Plan, run
+from backtest.runner import run
 from backtest.spec import Spec, make_plan, open_world
 from backtest.strategies import HOLD
 from src.core.errors import ConfigError

@@ -22,9 +22,10 @@ from backtest.clockwork import Latency
 from backtest.fee_history import CENTICENTS_FROM, Fees, TradeDateFees, fees_on, todays
 from backtest.filters import OtherFuture
 from backtest.honesty import audit_look_ahead, sensitivity
+from backtest.plan import Plan
 from backtest.progress import Stop, Watch, Watched
 from backtest.reference_strategies import BuyFavourite, Nothing, RandomSide, claim
-from backtest.runner import Plan, run
+from backtest.runner import run
 from backtest.spec import Spec, make_plan, open_world
 from backtest.strategies import HOLD
 from src.core.events import DailyMaximum, Event, ForecastUpdate, Tick

@@ -10,8 +10,9 @@ import pytest
 
 from backtest.clockwork import Latency
 from backtest.news_file import WithNews, read_news
+from backtest.plan import Plan
 from backtest.reference_strategies import Nothing
-from backtest.runner import Plan, run
+from backtest.runner import run
 from backtest.spec import Spec, open_world
 from backtest.strategies import HOLD
 from src.core.errors import ConfigError

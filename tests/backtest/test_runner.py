@@ -9,8 +9,9 @@ import pytest
 
 from backtest.clockwork import CALL, DELIVERY, TICK, Agenda, Latency
 from backtest.filters import Dearer, Truncated
+from backtest.plan import Plan, Result
 from backtest.reference_strategies import BuyFavourite, BuyUnder, Nothing, RandomSide
-from backtest.runner import Plan, Result, run
+from backtest.runner import run
 from backtest.spec import Spec, make_plan
 from backtest.strategies import HOLD
 from src.core.errors import ConfigError

@@ -14,9 +14,10 @@ import pytest
 import tests.execution.builders as b
 from backtest.backtester import main
 from backtest.clockwork import Latency
+from backtest.plan import Plan
 from backtest.recording import RecordingWorld
 from backtest.reference_strategies import BuyUnder
-from backtest.runner import Plan, run
+from backtest.runner import run
 from backtest.session import replay_session
 from backtest.strategies import HOLD
 from src.core.actions import StoredState
