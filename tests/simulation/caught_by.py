@@ -13,7 +13,7 @@ CAUGHT_BY: dict[str, int] = {
     "the trade id is not checked": 1000,
     "reports are applied without their fills": 1000,
     "absence is believed at once": 1032,
-    "an order that has not left yet is judged absent": 1070,
+    "an order that has not left yet is judged absent": 1136,
     "the signal memory is lost at a restart and ids are fresh": 1010,
     "the reserve is released on UNKNOWN": 1008,
     "risk counts fills only": 1006,
@@ -49,7 +49,7 @@ CAUGHT_BY: dict[str, int] = {
     "more is bought where there is no way out": 1010,
     "a resting exit is not cut down to what is held": 1010,
     "a resting exit may take": 1003,
-    "entries go on resting while reducing": 1010,
+    "entries go on resting while reducing": 1011,
 }
 _OTHERS = 40
 
