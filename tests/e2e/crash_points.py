@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import asyncpg
@@ -22,14 +23,14 @@ from src.api.gateway import KalshiGateway
 from src.core.actions import FillApplied, OrderChanged
 from src.database import statements
 from src.database.store import PostgresStore
-from src.runtime import cli
-from src.runtime.daemon import Daemon
+from src.runtime import cli, staged_stop
 from src.runtime.writer import StoreWriter
 
-# Name -> (class, method, when): "before" the call, "after" it, or a function of its arguments that says so.
+# Name -> (class or module, function, when): "before" the call, "after" it, or a function of its arguments
+# that says so.
 INSIDE_COMMIT = "inside the journal's commit"
 When = str | Callable[..., bool]
-POINTS: dict[str, tuple[type, str, When]] = {
+POINTS: dict[str, tuple[type | ModuleType, str, When]] = {
     "before the intent is committed": (PostgresStore, "put_intent", "before"),
     "after the commit, before sending": (PostgresStore, "put_intent", "after"),
     "after sending, before the answer": (KalshiClient, "create_order", "after"),
@@ -46,7 +47,7 @@ POINTS: dict[str, tuple[type, str, When]] = {
     "after the journal's commit": (PostgresStore, "append", "after"),
     "while the stored state is read": (PostgresStore, "load", "after"),
     "during the start's reconciliation": (KalshiGateway, "report", "after"),
-    "during the stop": (Daemon, "_stage", "after"),
+    "during the stop": (staged_stop, "_stage", "after"),
 }
 
 
