@@ -29,9 +29,16 @@ def test_what_exists_at_the_start_is_not_looked_at_again() -> None:
 
 
 def test_collection_is_off_while_modules_load_and_on_again_even_after_a_failure() -> None:
-    with pytest.raises(ImportError, match="no numba"), collection_put_off():
-        assert not gc.isenabled()
-        raise ImportError("no numba")
+    seen: list[bool] = []
+
+    def load() -> None:
+        with collection_put_off():
+            seen.append(gc.isenabled())
+            raise ImportError("no numba")
+
+    with pytest.raises(ImportError, match="no numba"):
+        load()
+    assert seen == [False]
     assert gc.isenabled()
 
 
