@@ -168,7 +168,7 @@ DEAD: dict[str, Callable[[], Sequence[Patch]]] = {
     "drawdown": _only_halts_by("drawdown"),
     "soft_drawdown": lambda: [(TradingControl, "_beyond_soft_drawdown", property(lambda self: False))],
     "circuit_breaker": _noop(TradingControl, "_reduce"),
-    "stop_loss": lambda: [(ExitMonitor, "_price_stop", lambda self, position, value, now: False)],
+    "stop_loss": lambda: [(ExitMonitor, "_price_stop", lambda self, position, value, sold, now: False)],
     "position_timeout": _noop(ExitDesk, "exits"),
 }
 
