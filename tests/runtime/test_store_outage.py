@@ -87,7 +87,7 @@ async def test_an_outage_past_its_limit_halts_cancels_sets_aside_and_ends_the_pr
     """Clean to the last: nothing of ours rests, HALTED is held, no record is lost, and the error says why."""
     async with _running(_resting, outage_limit_s=0.05) as (rig, task):
         await rig.trade()
-        await rig.until(lambda: rig.daemon.is_quiet)
+        await rig.until(lambda: rig.daemon.is_quiet and not rig.daemon.writer.waiting)
         rig.store.away = 1_000_000
         rig.daemon.inject(Command(CommandKind.PAUSE, "owner", "something to write", b.NOW))
         with pytest.raises(StoreLostError, match="did not answer for"):
