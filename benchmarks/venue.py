@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -176,6 +177,8 @@ class Venue:
             return {"series": {"ticker": SERIES, "fee_type": "quadratic", "fee_multiplier": 1}}
         if path.endswith("/orderbook"):
             return {"orderbook_fp": self.books.orderbook(path.split("/")[2])}
+        if path == "/exchange/user_data_timestamp":
+            return {"as_of_time": datetime.now(UTC).isoformat()}
         if path != "/events":
             return _ACCOUNT[path]
         events: dict[str, list[dict[str, Any]]] = {}
@@ -244,7 +247,6 @@ class Venue:
 
 
 _ACCOUNT: dict[str, dict[str, Any]] = {
-    "/exchange/user_data_timestamp": {"as_of_time": "2026-11-23T00:00:00Z"},
     "/portfolio/orders": {"orders": [], "cursor": ""},
     "/portfolio/fills": {"fills": [], "cursor": ""},
     "/portfolio/settlements": {"settlements": [], "cursor": ""},

@@ -206,8 +206,8 @@ class Ledger:
         Returns (records, mismatches seen twice, whether questions remain open).
         """
         is_open = self.opening.ts is not None
-        if not is_open and (why := self.opening.waits(report, self.orders.live())):
-            return [Noted("opening_waits", {"reason": why}, report.ts_recv)], [], True
+        if not is_open and (waiting := self.opening.waits(report, self.orders.live())):
+            return [*waiting], [], True
         out: Output = [] if is_open else [*self.opening.begin(report)]
         adopted = [update.order_id for update in reconcile.find_foreign(report, self.orders)]
         for update in report.orders:

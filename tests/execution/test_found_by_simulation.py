@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import tests.execution.builders as b
-from src.core.actions import OrderStatus, RequestReport, StateChanged, StoredOrder, StoredState, TradingState
+from src.core.actions import (
+    Alert,
+    OrderStatus,
+    RequestReport,
+    StateChanged,
+    StoredOrder,
+    StoredState,
+    TradingState,
+)
 from src.core.events import (
     AccountReport,
     BookInvalid,
@@ -207,6 +215,31 @@ def test_two_reports_of_the_same_time_are_one_look_at_the_opening() -> None:
         assert engine.ledger.opening.ts is None
     engine.handle(second)
     assert engine.ledger.opening.ts == b.NOW + 8 * SECOND
+
+
+def test_a_stamp_that_stands_still_does_not_keep_the_ledger_closed() -> None:
+    """Then the second look must be later by more than the venue's records lag."""
+    engine, _ = b.engine()
+    engine.start(StoredState(), b.NOW)
+    for later, opened in ((0, False), (10, False), (16, True)):
+        report = replace(b.report(ts=b.NOW + later * SECOND), as_of=b.NOW)
+        engine.handle(_read_slowly(report, 5))
+        assert (engine.ledger.opening.ts is not None) is opened
+
+
+def test_a_ledger_that_stays_closed_is_told_to_a_person() -> None:
+    """An owner who trades by hand all the time keeps it closed; nothing is traded, and that is not silent."""
+    engine, _ = b.engine()
+    engine.start(StoredState(), b.NOW)
+    told = []
+    for later in range(0, 100, 10):
+        ts = b.NOW + later * SECOND
+        fill = _foreign_fill(f"hand{later}", ts - SECOND)
+        out = engine.handle(_read_slowly(b.report(fills=[fill], ts=ts), 1))
+        told += [action.text for action in out if isinstance(action, Alert)]
+    assert engine.ledger.opening.ts is None
+    assert told
+    assert all("the account is trading" in text for text in told)
 
 
 def test_a_deposit_between_the_reads_of_the_first_report_is_in_the_opening() -> None:
