@@ -34,6 +34,10 @@ class StoreUnavailableError(TradingSystemError):
     """The durable store did not answer in time; a write under way may have happened."""
 
 
+class IntentTakenError(TradingSystemError):
+    """Another instance of this program has stored an order under the id. It must not be sent again."""
+
+
 class VenueError(TradingSystemError):
     """A call to the exchange did not succeed. ``code`` is the venue's own code where it gave one."""
 

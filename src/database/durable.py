@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from src.core.actions import AuditRecord, StateChanged, StoredState
-from src.core.errors import StoreUnavailableError
+from src.core.errors import IntentTakenError, StoreUnavailableError
 from src.core.events import DailyMaximum, ForecastUpdate
 from src.core.ports import ApprovedOrder
 from src.core.signal import Purpose
@@ -148,10 +148,13 @@ class DurableStore:
                 return None
             except StoreUnavailableError as error:
                 failure = error
-            except DuplicateOrder:
-                if failure is None:
+            except DuplicateOrder as error:
+                if failure is not None:
+                    return None  # the attempt before was committed, only its answer was lost
+                if approved.intent.purpose is not Purpose.EXIT:
                     raise
-                return None  # the attempt before was committed, only its answer was lost
+                # An instance that this one replaced sent it meanwhile by its fallback journal.
+                raise IntentTakenError(f"sent by another instance: {error}") from error
         self._note_failure()
         return failure
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from src.core.actions import AmendOrder, CancelOrder, RequestReport, RequestSnapshot
-from src.core.errors import FatalError, StoreUnavailableError, VenueError, WireError
+from src.core.errors import FatalError, IntentTakenError, StoreUnavailableError, VenueError, WireError
 from src.core.events import Event, OrderRejected, ReportFailed
 from src.core.ports import ApprovedOrder, Clock, OrderGateway, Store
 
@@ -90,8 +90,10 @@ class Executor:
             self._deliver(
                 OrderRejected(approved.intent.client_order_id, "not_stored", reason, self._clock.now())
             )
-            if isinstance(error, StoreUnavailableError):
-                return  # how long the store may be away is for its writer to say
+            if isinstance(error, StoreUnavailableError | IntentTakenError):
+                # How long the store may be away is for its writer to say. What another instance sent is in
+                # the venue's records, and the next attempt has an id of its own.
+                return
             raise
         # The commit may have taken long, and a halt does not wait for it.
         if reason := self._too_late(began) or self._withdrawn(approved):

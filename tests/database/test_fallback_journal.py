@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from src.core.actions import Noted, OrderStatus, StateChanged, TradingState
-from src.core.errors import ConfigError, StoreUnavailableError
+from src.core.errors import ConfigError, IntentTakenError, StoreUnavailableError
 from src.core.signal import Purpose
 from src.database import one_writer
 from src.database.connection import connect
 from src.database.durable import DurableStore
-from src.database.errors import DatabaseUnavailable, FallbackDamaged, FencedOut
+from src.database.errors import DatabaseUnavailable, DuplicateOrder, FallbackDamaged, FencedOut
 from src.database.fallback import FallbackFile
 from src.database.held import HeldBatch, HeldEntry, HeldIntent, HeldState
 from src.database.store import PostgresStore
@@ -247,6 +247,20 @@ async def test_a_connection_that_was_given_up_on_is_not_used_again(store: Postgr
     assert hung.terminated
     await store.put_intent(approved("next"))
     assert [row.intent.signal_id for row in (await store.load()).orders] == ["next"]
+
+
+async def test_an_exit_that_a_replaced_instance_sent_by_its_file_is_not_sent_again(
+    broken: Broken, held: FallbackFile
+) -> None:
+    """Its row came in after this instance had read the store: no reason to end. An entry's would be one."""
+    durable = DurableStore(broken, held)  # type: ignore[arg-type]
+    await broken.replay([HeldIntent(3, EXIT, 0)])
+    with pytest.raises(IntentTakenError, match="another instance"):
+        await durable.put_intent(approved("exit-1", purpose=Purpose.EXIT, reduce_only=True))
+    assert held.is_empty
+    await durable.put_intent(approved("entry-1"))
+    with pytest.raises(DuplicateOrder):
+        await durable.put_intent(approved("entry-1"))
 
 
 async def test_if_neither_can_be_written_there_is_no_order(broken: Broken, held: FallbackFile) -> None:
