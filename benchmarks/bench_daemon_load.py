@@ -1,18 +1,20 @@
 """The whole daemon under load: 5,000 book messages a second over 2,000 markets, for a minute.
 
-A stub of the exchange in a process of its own, made to send and do nothing else, streams changes of books
-over a WebSocket. Here run the feed, the inbox, the engine with the weather strategy, metrics and the
-journal's writer on PostgreSQL, as the daemon runs them; some seconds into the minute the compiled books come
-in. Prints the share of a core, the delay from just before the stub's write to the end of ``Engine.handle``
-(the way through the kernel and the wait for a core included), the share of the time for which the daemon's
-thread stood ready while others had the cores, and the peak memory; then how much a flood of messages gets
-through. After each part every book must equal the stub's, and every change must have been handled.
-Reference: msgspec's typed decode of one such message, in the same process.
+The simulated exchange, in a process of its own, streams changes of books over its WebSocket. Here run the
+feed, the inbox, the engine with the weather strategy, metrics and the journal's writer on PostgreSQL, as the
+daemon runs them; some seconds into the minute the compiled books come in. Prints the share of a core, the
+delay from the exchange's change (its milliseconds) to the end of ``Engine.handle``, the exchange's own work,
+the way through the kernel and the wait for a core included; the share of the time for which the daemon's
+thread stood ready while others had the cores; and the peak memory. At the end every book must equal the
+sender's, and every change must have been handled. Reference: msgspec's typed decode of one such message.
 
-Sender, daemon and PostgreSQL share the machine's cores. A stub that was held up goes on at its pace, and the
-rate printed is the one that was reached; what it is late by itself is in no figure.
+``--sender stub``: a process made to send and do nothing else, which stamps each message right before its
+write, to the microsecond, so that the delay is the daemon's own; then how much a flood gets through.
 
-    python -m benchmarks.bench_daemon_load [--rate 5000] [--markets 2000] [--seconds 60] [--flood 300000]
+Sender, daemon and PostgreSQL share the machine's cores. A sender that was held up goes on at its pace, and
+the rate printed is the one that was reached; what it is late by itself is in no figure.
+
+    python -m benchmarks.bench_daemon_load [--sender stub] [--rate 5000] [--markets 2000] [--seconds 60]
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import asyncio
 import sys
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -30,11 +32,12 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from benchmarks.bench_book import Flow, decode_only
 from benchmarks.live_daemon import BenchEngine, Plugs, durable_store, run_on_the_daemons_loop, running
 from benchmarks.machine import machine, peak_mb, percentile, waited_for_a_core
-from benchmarks.venue import SERIES, Levels, Venue, asked, tickers, venue_process
+from benchmarks.simulated_venue import exchange_process
+from benchmarks.venue import LEGS, SERIES, Levels, Venue, asked, tickers, venue_process
 from src.api.client import KalshiClient
 from src.api.feed import KalshiFeed
 from src.api.gateway import KalshiGateway
-from src.api.signing import Signer
+from src.api.signing import Signer, load_private_key
 from src.core.events import NO_TIME, BookDelta, BookDeltas, Event
 from src.core.sides import BookSide
 from src.core.units import MILLISECOND
@@ -47,8 +50,6 @@ from src.runtime.clocks import SystemClock, wall_ms
 from src.runtime.compiled_books import compile_books
 from src.runtime.supervisor import Service
 
-_LEG = {BookSide.BID: "yes", BookSide.ASK: "no"}
-
 
 class TimedEngine(BenchEngine):
     """Notes how old each change is once its book is updated."""
@@ -60,11 +61,13 @@ class TimedEngine(BenchEngine):
         self.batches = 0
         self.deltas = 0
         self.is_timed = False
+        # The stub puts the microsecond of its writing where the exchange puts its own milliseconds.
+        self.sent_us: Callable[[int], int] = lambda stamp: stamp // MILLISECOND
         self.target = 0
         self.reached = asyncio.Event()
 
     def handle(self, event: Event) -> list[Action]:
-        """Handle the event and take its delay: the stub puts the microsecond of writing into ``ts_ms``."""
+        """Handle the event and take its delay."""
         out = super().handle(event)
         if type(event) is BookDeltas:
             self.batches += 1
@@ -77,7 +80,7 @@ class TimedEngine(BenchEngine):
         self.deltas += len(times)
         if self.is_timed:
             now = time.perf_counter_ns() // 1_000
-            self.delays_us.extend(now - each // MILLISECOND for each in times)
+            self.delays_us.extend(now - self.sent_us(each) for each in times)
         if self.deltas >= self.target:
             self.reached.set()
 
@@ -94,7 +97,7 @@ class TimedEngine(BenchEngine):
     def levels(self) -> Levels:
         """Every level of every book, as the stub counts them."""
         return {
-            (ticker, _LEG[side], price): size
+            (ticker, LEGS[side], price): size
             for ticker in self.markets.markets
             if (book := self.book(ticker)) is not None
             for side in BookSide
@@ -154,30 +157,48 @@ def _check(engine: TimedEngine, expected: Levels) -> None:
 
 
 async def run(options: argparse.Namespace, database: str) -> None:
-    """Start everything, run both parts, print."""
+    """Start the sender that was asked for, and measure."""
     # Before anything listens: it would hold up the daemon's loop.
     reference = decode_only(Flow(options.markets, 0).chunk(20_000)) / 20_000 * 1e6
     print(f"{machine()}; {options.markets:,} markets, uvloop; reference: one decode {reference:.2f} us")
-    with venue_process(options.markets, script) as (pipe, base_url, ws_url):
-        clock = SystemClock()
-        signer = Signer("bench", ed25519.Ed25519PrivateKey.generate(), wall_ms)
-        client = KalshiClient(base_url, signer)
-        feed = KalshiFeed(ws_url, signer, client, clock, series=(SERIES,), on_bad=print)
-        engine = TimedEngine(tickers(options.markets))
-        plugs = Plugs(
-            engine=engine,
-            clock=clock,
-            gateway=KalshiGateway(client, clock),
-            feed=feed,
-            readers=(Metrics(),),
-            services=[Service("compiled books", lambda: compile_books(feed, engine.markets, _soon))],
-        )
-        async with durable_store(database, "bench_load") as store, running(plugs, store):
-            print(await steady(engine, pipe, options.rate, options.seconds), flush=True)
-            if options.flood:
-                print(await flood(engine, pipe, options.flood))
-        pipe.send(None)
-        await client.aclose()
+    engine = TimedEngine(tickers(options.markets))
+    if options.sender == "simulator":
+        with exchange_process(options.markets) as (pipe, there):
+            engine.sent_us = lambda stamp: stamp // 1_000 - there.ahead_us
+            signer = Signer(there.key_id, load_private_key(there.private_key), wall_ms)
+            await measure(options, database, engine, pipe, (there.rest_url, there.ws_url, signer))
+    else:
+        with venue_process(options.markets, script) as (pipe, base_url, ws_url):
+            signer = Signer("bench", ed25519.Ed25519PrivateKey.generate(), wall_ms)
+            await measure(options, database, engine, pipe, (base_url, ws_url, signer))
+
+
+async def measure(
+    options: argparse.Namespace,
+    database: str,
+    engine: TimedEngine,
+    pipe: Connection,
+    there: tuple[str, str, Signer],
+) -> None:
+    """Start the daemon against the sender behind ``pipe``, run both parts, print."""
+    clock = SystemClock()
+    base_url, ws_url, signer = there
+    client = KalshiClient(base_url, signer)
+    feed = KalshiFeed(ws_url, signer, client, clock, series=(SERIES,), on_bad=print)
+    plugs = Plugs(
+        engine=engine,
+        clock=clock,
+        gateway=KalshiGateway(client, clock),
+        feed=feed,
+        readers=(Metrics(),),
+        services=[Service("compiled books", lambda: compile_books(feed, engine.markets, _soon))],
+    )
+    async with durable_store(database, "bench_load") as store, running(plugs, store):
+        print(await steady(engine, pipe, options.rate, options.seconds), flush=True)
+        if options.flood and options.sender == "stub":
+            print(await flood(engine, pipe, options.flood))
+    pipe.send(None)
+    await client.aclose()
 
 
 async def _soon(_: float) -> None:
@@ -187,6 +208,7 @@ async def _soon(_: float) -> None:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--sender", choices=("stub", "simulator"), default="simulator")
     parser.add_argument("--rate", type=int, default=5_000)
     parser.add_argument("--markets", type=int, default=2_000)
     parser.add_argument("--seconds", type=int, default=60)

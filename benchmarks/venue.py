@@ -12,8 +12,9 @@ import json
 import multiprocessing
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any, cast
@@ -23,6 +24,7 @@ import uvloop
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from src.core.sides import BookSide
 from src.core.units import DOLLAR_PRICE, Count, Price, format_count, format_price
 
 BASE = "/trade-api/v2"
@@ -37,6 +39,7 @@ _CONTENT_LENGTH = re.compile(r"(?i)\r\ncontent-length: *([0-9]+)")
 _OPENING = (("yes", 3_500), ("no", 4_000))
 _OPEN, _CLOSE = "2020-01-01T00:00:00Z", "2040-01-01T00:00:00Z"
 
+LEGS = {BookSide.BID: "yes", BookSide.ASK: "no"}
 Levels = dict[tuple[str, str, Price], Count]
 
 
@@ -45,11 +48,16 @@ def tickers(markets: int) -> list[str]:
     return [f"{SERIES}-{i // MARKETS_PER_EVENT:04d}-B{50 + i % MARKETS_PER_EVENT}.5" for i in range(markets)]
 
 
+def event_of(ticker: str) -> str:
+    """The event a market belongs to."""
+    return ticker.rpartition("-")[0]
+
+
 def market_body(ticker: str) -> dict[str, Any]:
     """A market that is open, on a one-cent grid."""
     return {
         "ticker": ticker,
-        "event_ticker": ticker.rpartition("-")[0],
+        "event_ticker": event_of(ticker),
         "market_type": "binary",
         "title": "Highest temperature",
         "created_time": _OPEN,
@@ -66,6 +74,45 @@ def ws_frame(text: bytes) -> bytes:
     """One unmasked text message of the WebSocket protocol."""
     head = b"\x81" + (bytes([len(text)]) if len(text) < 126 else b"\x7e" + len(text).to_bytes(2, "big"))
     return head + text
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A level of a book that the sender's ``turn``-th change is about."""
+
+    turn: int
+    ticker: str
+    leg: str
+    price: Price
+
+    def delta(self, resting: Count) -> Count:
+        """What the level gains or loses when ``resting`` is there."""
+        return -resting if resting and self.turn % 3 == 0 else 100 + self.turn * 7_919 % 30_011
+
+
+def place_of(turn: int, names: Sequence[str]) -> Place:
+    """Where the ``turn``-th change happens: bids below 43 cents, asks from 50 cents on."""
+    ticker = names[turn * 7 % len(names)]
+    leg, price = ("yes", 2_000 + turn % 23 * 100) if turn % 2 else ("no", 5_000 + turn % 29 * 100)
+    return Place(turn, ticker, leg, price)
+
+
+async def at_pace(count: int, rate: int, step: Callable[[], None]) -> float:
+    """``count`` steps, ``rate`` a second, a millisecond's worth at a time.
+
+    A sender that was held up does not make up for it with a flood: it goes on at its pace. Returns the
+    seconds it was late by in all.
+    """
+    begin, done, late = time.perf_counter(), 0, 0.0
+    while done < count:
+        await asyncio.sleep(0.001)
+        elapsed = time.perf_counter() - begin - late
+        late += max(0.0, elapsed - done / rate - _MOST_MADE_UP_S)
+        due = min(count, int((time.perf_counter() - begin - late) * rate))
+        while done < due:
+            step()
+            done += 1
+    return late
 
 
 class Books:
@@ -109,13 +156,12 @@ class Books:
 
     def delta(self, stamp_us: int) -> bytes:
         """The next change; ``ts_ms`` carries ``stamp_us`` so that the receiver can tell the delay."""
-        turn = self._turn
+        place = place_of(self._turn, self.names)
         self._turn += 1
-        ticker = self.names[turn * 7 % len(self.names)]
-        leg, price = ("yes", 2_000 + turn % 23 * 100) if turn % 2 else ("no", 5_000 + turn % 29 * 100)
+        ticker, leg, price = place.ticker, place.leg, place.price
         sizes = self._sizes[ticker]
         resting = sizes.get((leg, price), 0)
-        delta = -resting if resting and turn % 3 == 0 else 100 + turn * 7_919 % 30_011
+        delta = place.delta(resting)
         sizes[leg, price] = resting + delta
         self.seq += 1
         return ws_frame(
@@ -183,7 +229,7 @@ class Venue:
             return _ACCOUNT[path]
         events: dict[str, list[dict[str, Any]]] = {}
         for name in self.books.names if status == "open" else ():
-            events.setdefault(name.rpartition("-")[0], []).append(market_body(name))
+            events.setdefault(event_of(name), []).append(market_body(name))
         bodies = [
             {"event_ticker": event, "series_ticker": SERIES, "markets": markets}
             for event, markets in events.items()
@@ -221,22 +267,10 @@ class Venue:
                     socket.transport.write(self.books.snapshot(ticker))
 
     async def pace(self, count: int, rate: int) -> float:
-        """Send ``count`` changes, ``rate`` a second, a millisecond's worth at a time.
-
-        A sender that was held up does not make up for it with a flood: it goes on at its pace. Returns the
-        seconds it was late by in all.
-        """
+        """Send ``count`` changes, ``rate`` a second; returns the seconds it was late by in all."""
         assert self.socket is not None
-        begin, sent, late = time.perf_counter(), 0, 0.0
-        while sent < count:
-            await asyncio.sleep(0.001)
-            elapsed = time.perf_counter() - begin - late
-            late += max(0.0, elapsed - sent / rate - _MOST_MADE_UP_S)
-            due = min(count, int((time.perf_counter() - begin - late) * rate))
-            while sent < due:
-                self.socket.transport.write(self.books.delta(time.perf_counter_ns() // 1_000))
-                sent += 1
-        return late
+        write, delta = self.socket.transport.write, self.books.delta
+        return await at_pace(count, rate, lambda: write(delta(time.perf_counter_ns() // 1_000)))
 
     async def flood(self, count: int) -> None:
         """Send ``count`` changes as fast as they are taken."""
