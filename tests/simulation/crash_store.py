@@ -100,9 +100,10 @@ class Committed:
             self._apply(record)
         return True
 
-    def replay(self, entries: Sequence[HeldEntry], fence: int) -> None:
-        """What the PostgreSQL store does with what was held locally."""
+    def replay(self, entries: Sequence[HeldEntry], fence: int) -> list[AuditRecord]:
+        """What the PostgreSQL store does with what was held locally; returns the records that were news."""
         self._check(fence)
+        news: list[AuditRecord] = []
         for entry in entries:
             match entry:
                 case HeldIntent(intent=intent, reserved=reserved):
@@ -115,6 +116,8 @@ class Committed:
                     self.last_batch = batch_name(entry.fence, entry.number)
                     for record in entry.records:
                         self._apply(record)
+                    news += entry.records
+        return news
 
     def load(self) -> StoredState:
         """What a new process finds."""

@@ -187,7 +187,11 @@ class StorePort:
     async def replay(self, entries: Sequence[HeldEntry]) -> None:
         """Put in what was held locally."""
         process = self._process
-        await self._commit("records", lambda: process.committed.replay(entries, process.fence))
+
+        def commit() -> None:
+            process.watch.replayed(process.committed.replay(entries, process.fence))
+
+        await self._commit("records", commit)
         self._stage.saw("held entries replayed")
 
     async def put_forecasts(self, forecasts: Sequence[ForecastUpdate]) -> None:

@@ -178,6 +178,11 @@ class Watch:
         if len(records) > 1:
             self.stage.trace(f"commits {len(records)} records")
 
+    def replayed(self, records: Sequence[AuditRecord]) -> None:
+        """What an earlier process held locally was committed: what was gained and lost counts from now on."""
+        for record in records:
+            self._losses.stored(record)
+
     # --- each step -----------------------------------------------------------------------------------
 
     def step(self) -> None:
