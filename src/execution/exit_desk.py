@@ -28,7 +28,7 @@ from src.core.signal import Purpose
 from src.core.units import Count, Price
 from src.execution.exit_ladder import floor_price, next_step
 from src.execution.exit_order import exit_signal_id
-from src.execution.exit_sender import ExitHost, ExitSender
+from src.execution.exit_sender import ExitSender
 from src.execution.exits import ExitDecision, ExitMonitor, bids_of_others
 from src.execution.ledger import Ledger
 from src.execution.limits import ExitPolicy, RiskLimits
@@ -36,7 +36,7 @@ from src.execution.liveness import ExitLiveness
 from src.execution.market_state import MarketState
 from src.execution.order_state import Order
 from src.execution.portfolio import Position
-from src.execution.resting_desk import RestingDesk
+from src.execution.resting_desk import DeskHost, RestingDesk
 from src.execution.risk import Approved
 from src.execution.target_desk import TargetDesk
 from src.execution.trading_state import TradingControl
@@ -52,7 +52,7 @@ class ExitDesk:
 
     def __init__(
         self,
-        host: ExitHost,
+        host: DeskHost,
         markets: MarketState,
         ledger: Ledger,
         control: TradingControl,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
-from src.core.actions import AuditRecord, CancelOrder, TradingState
+from src.core.actions import TradingState
 from src.core.book import OrderBook
 from src.core.market import Market
-from src.core.units import Nanos
 from src.execution.exit_attempts import ExitAttempts
 from src.execution.exit_ladder import ExitStep
 from src.execution.exit_order import exit_intent
@@ -17,27 +15,11 @@ from src.execution.limits import ExitPolicy, RiskLimits
 from src.execution.maker import pause_is_near
 from src.execution.market_state import MarketState
 from src.execution.portfolio import Position
-from src.execution.resting_desk import PROFIT_TARGET, expiry
+from src.execution.resting_desk import PROFIT_TARGET, DeskHost, expiry
 from src.execution.risk import Approved, approve
 from src.execution.trading_state import TradingControl
 
 _DEFAULT_POLICY = ExitPolicy()
-
-
-class ExitHost(Protocol):
-    """What the exit desk needs from the engine it belongs to."""
-
-    stopping: bool
-
-    @property
-    def now(self) -> Nanos:
-        """Time of the event being handled."""
-
-    def fair_yes(self, strategy_name: str, ticker: str) -> float | None:
-        """A strategy's current probability of YES."""
-
-    def cancel(self, client_order_id: str, reason: str) -> list[CancelOrder | AuditRecord]:
-        """Cancel one live order of ours."""
 
 
 class ExitSender:
@@ -45,7 +27,7 @@ class ExitSender:
 
     def __init__(
         self,
-        host: ExitHost,
+        host: DeskHost,
         markets: MarketState,
         ledger: Ledger,
         control: TradingControl,

@@ -38,8 +38,8 @@ def expiry(now: Nanos, deadline: Nanos | None, longest: Nanos) -> Nanos:
     return max(until, now + SECOND) // SECOND * SECOND
 
 
-class RestingHost(Protocol):
-    """What the desk needs from the engine it belongs to."""
+class DeskHost(Protocol):
+    """What a desk that changes orders needs from the engine it belongs to."""
 
     stopping: bool
 
@@ -59,7 +59,7 @@ class RestingDesk:
 
     def __init__(
         self,
-        host: RestingHost,
+        host: DeskHost,
         markets: MarketState,
         ledger: Ledger,
         control: TradingControl,

@@ -8,7 +8,7 @@ from src.core.actions import AuditRecord, CancelOrder
 from src.core.book import OrderBook
 from src.core.market import Market
 from src.execution.exit_order import exit_signal_id
-from src.execution.exit_sender import ExitHost, ExitSender
+from src.execution.exit_sender import ExitSender
 from src.execution.exits import bids_of_others
 from src.execution.ledger import Ledger
 from src.execution.limits import ExecutionStyle
@@ -16,7 +16,7 @@ from src.execution.market_state import MarketState
 from src.execution.order_state import Order
 from src.execution.portfolio import Position
 from src.execution.profit_target import TargetPrices, fits_target, target_prices, target_step
-from src.execution.resting_desk import PROFIT_TARGET
+from src.execution.resting_desk import PROFIT_TARGET, DeskHost
 from src.execution.risk import Approved
 
 Output: TypeAlias = list[Approved | CancelOrder | AuditRecord]
@@ -25,7 +25,7 @@ Output: TypeAlias = list[Approved | CancelOrder | AuditRecord]
 class TargetDesk:
     """One offer for each position whose strategy has a profit target and rests its orders."""
 
-    def __init__(self, host: ExitHost, markets: MarketState, ledger: Ledger, sender: ExitSender) -> None:
+    def __init__(self, host: DeskHost, markets: MarketState, ledger: Ledger, sender: ExitSender) -> None:
         self._host = host
         self._markets = markets
         self._ledger = ledger
