@@ -21,7 +21,7 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple, TypeAlias
 
 from src.core.book import OrderBook
-from src.core.events import BookDelta, BookSnapshot, Levels, PublicTrade
+from src.core.events import Levels, PublicTrade
 from src.core.units import Nanos
 from src.execution.market_state import MarketState
 from src.simulator.exchange import Exchange
@@ -102,14 +102,10 @@ class Rows(ABC):
         self._horizon = (now - self.feed, scheduled_at)
         self.fresh.clear()
 
-    def delivered(self, event: BookDelta | BookSnapshot, scheduled_at: int) -> None:
-        """The engine's book holds what had happened when ``event`` was scheduled.
-
-        A change belongs to the row that was about to count then, or to an order of ours, after which the
-        market's next row brings its own changes.
-        """
-        number = scheduled_at if isinstance(event, BookDelta) else scheduled_at - 1
-        self._at_engine[event.ticker] = max(number, self._at_engine.get(event.ticker, -1))
+    def delivered(self, ticker: str, number: int) -> None:
+        """The engine's book of a market holds what was known when row ``number`` had happened."""
+        if number > self._at_engine.get(ticker, -1):
+            self._at_engine[ticker] = number
 
     def unseen(self, ticker: str) -> Row | None:
         """The quote of a market as visible now, where the engine's is older."""

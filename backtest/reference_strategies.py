@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 
-from src.core.events import BookDelta, BookInvalid, BookSnapshot, Event, MarketLifecycle, Tick
+from src.core.events import Event, Tick, books_shown
 from src.core.market import Market
 from src.core.ports import MarketView, Wakes
 from src.core.sides import Outcome
@@ -22,7 +22,6 @@ CLAIM = 0.06
 _HIGHEST_CLAIM = 0.995
 # Early in the life of a market the book is often empty; at a quarter of it both sides mostly quote.
 _SHARE_OF_LIFE = 4
-_BOOK_EVENTS = (BookDelta, BookSnapshot)
 
 
 def claim(view: MarketView, name: str, market: Market, outcome: Outcome, edge: float) -> Signal | None:
@@ -85,18 +84,19 @@ class BuyUnder(Nothing):
 
     def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
         """Looks at a market's book whenever it changes, until it has spoken once."""
-        if not isinstance(event, _BOOK_EVENTS) or event.ticker in self._done:
-            return ()
-        book, market = view.book(event.ticker), view.market(event.ticker)
+        signals = [self._look(view, ticker) for ticker in books_shown(event) if ticker not in self._done]
+        return [signal for signal in signals if signal is not None]
+
+    def _look(self, view: MarketView, ticker: str) -> Signal | None:
+        book, market = view.book(ticker), view.market(ticker)
         if book is None or market is None or not market.is_open(view.now):
-            return ()
+            return None
         if book.best_ask is None or book.best_ask >= self.below or not book.is_two_sided:
-            return ()
+            return None
         signal = claim(view, self.name, market, Outcome.YES, self._edge)
-        if signal is None:
-            return ()
-        self._done.add(event.ticker)
-        return (signal,)
+        if signal is not None:
+            self._done.add(ticker)
+        return signal
 
 
 class _OncePerEvent(Nothing, ABC):
@@ -111,12 +111,11 @@ class _OncePerEvent(Nothing, ABC):
 
     def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
         """Remembers events whose books move; decides on ticks."""
-        if isinstance(event, _BOOK_EVENTS):
-            market = view.market(event.ticker)
+        for ticker in books_shown(event):
+            market = view.market(ticker)
             if market is not None and market.event_ticker not in self._done:
                 self._waiting.add(market.event_ticker)
-            return ()
-        if isinstance(event, MarketLifecycle | BookInvalid) or not isinstance(event, Tick):
+        if not isinstance(event, Tick):
             return ()
         signals: list[Signal] = []
         for event_ticker in sorted(self._waiting):

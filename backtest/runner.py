@@ -36,7 +36,7 @@ from src.core.actions import (
     StoredState,
     TradingState,
 )
-from src.core.events import BookDelta, BookSnapshot, Event, FeedUp, Fill, Tick
+from src.core.events import BookSnapshot, Event, FeedUp, Fill, Tick, books_shown
 from src.core.market import MarketStatus
 from src.core.ports import Selective
 from src.core.units import DOLLAR_PRICE, HOUR, MINUTE, SECOND, Count, Nanos
@@ -58,7 +58,6 @@ _NEVER: Nanos = 2**63 - 1
 # Records are kept in their hundred thousands and hardly one is part of a cycle. Looking for cycles among
 # them as often as Python does by itself is a tenth of a run.
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
-_BOOK_EVENTS = (BookDelta, BookSnapshot)
 
 
 def open_rows(plan: Plan, exchange: Exchange) -> Rows:
@@ -197,14 +196,18 @@ class _Run:
             self._note_changes()
         for trade in self._rows.trades():
             self._engine.exit_desk.liveness.traded(trade)
-        shown = None
-        if isinstance(event, _BOOK_EVENTS):
-            shown = event.ticker
-            self._markets.refresh(shown)
-            self._rows.delivered(event, scheduled_at)
+        shown = books_shown(event)
+        # A change belongs to the row that was about to count when it was made, or to an order of ours, after
+        # which the market's next row brings its own changes.
+        number = scheduled_at - 1 if isinstance(event, BookSnapshot) else scheduled_at
+        for ticker in shown:
+            self._markets.refresh(ticker)
+            self._rows.delivered(ticker, number)
         actions = self._engine.handle(event)
-        if shown is not None and self._selective is not None and self._selective.is_done(shown):
-            self._rows.mute(shown)
+        if self._selective is not None:
+            for ticker in shown:
+                if self._selective.is_done(ticker):
+                    self._rows.mute(ticker)
         if actions:
             self._act(actions, event.ts_recv)
 

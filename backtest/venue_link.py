@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from functools import partial
 from operator import attrgetter, itemgetter
 
+import numpy as np
+
 from backtest.clockwork import CALL, DELIVERY, Agenda, Latency
 from backtest.quote_rows import Rows
 from src.core.actions import AmendOrder, CancelOrder, RequestReport, RequestSnapshot
@@ -19,6 +21,7 @@ from src.core.events import (
     AccountReport,
     AmendAnswered,
     BookDelta,
+    BookDeltas,
     BookSnapshot,
     CancelAnswered,
     Event,
@@ -188,10 +191,18 @@ class VenueLink:
     def _on_outputs(self, outputs: Sequence[Output]) -> None:
         due = self._exchange.now + self._latency.feed
         add = self._agenda.add
+        changes: list[BookChange] = []
         for output in outputs:
+            if type(output) is BookChange:
+                if changes and (output.clock, output.ticker) != (changes[0].clock, changes[0].ticker):
+                    self._on_changes(changes, due)
+                    changes = []
+                changes.append(output)
+                continue
+            if changes:
+                self._on_changes(changes, due)
+                changes = []
             match output:
-                case BookChange(ticker, side, price, delta, clock, _, _, ts):
-                    add(due, DELIVERY, BookDelta(ticker, side, price, delta, clock, ts, due))
                 case TradePrinted(trade):
                     printed = PublicTrade(
                         trade.ticker,
@@ -214,6 +225,20 @@ class VenueLink:
                     self._held[held.ticker] = held
                 case PositionChange(position=flat):
                     self._held.pop(flat.ticker, None)
+        if changes:
+            self._on_changes(changes, due)
+
+    def _on_changes(self, changes: Sequence[BookChange], due: Nanos) -> None:
+        """What changes a book at once is heard at once, as the feed passes on what it read together."""
+        first = changes[0]
+        if len(changes) == 1:
+            delta = BookDelta(first.ticker, first.side, first.price, first.delta, first.clock, first.ts, due)
+            self._agenda.add(due, DELIVERY, delta)
+            return
+        rows = [
+            (0, each.side is BookSide.ASK, each.price, each.delta, each.clock, each.ts) for each in changes
+        ]
+        self._agenda.add(due, DELIVERY, BookDeltas((first.ticker,), np.array(rows, np.int64), due))
 
     def _on_lifecycle(self, change: LifecycleChange, due: Nanos) -> None:
         market = self._exchange.markets[change.ticker].market

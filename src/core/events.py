@@ -47,6 +47,7 @@ from src.core.market_events import (
     MarketLifecycle,
     MarketUpdate,
     PublicTrade,
+    books_shown,
 )
 from src.core.news_events import (
     DailyMaximum,
@@ -99,6 +100,7 @@ __all__ = [
     "VenueOrderStatus",
     "VenuePosition",
     "WeatherEvent",
+    "books_shown",
 ]
 
 MarketData: TypeAlias = (

@@ -76,6 +76,13 @@ class BookDeltas:
             yield BookDelta(self.tickers[market], _SIDES[side], price, delta, seq, ts, self.ts_recv)
 
 
+def books_shown(event: object) -> tuple[str, ...]:
+    """Markets whose books an event shows or changes; none for an event that is not about books."""
+    if isinstance(event, BookDelta) or isinstance(event, BookSnapshot):  # noqa: SIM101 (a third of its time)
+        return (event.ticker,)
+    return event.tickers if isinstance(event, BookDeltas) else ()
+
+
 @dataclass(frozen=True, slots=True)
 class BookInvalid:
     """The feed no longer vouches for these markets' books (gap, resubscription, malformed frame)."""

@@ -14,16 +14,14 @@ from datetime import date
 from src.core.brackets import exhaustive_ladder
 from src.core.errors import WireError
 from src.core.events import (
-    BookDelta,
-    BookDeltas,
     BookInvalid,
-    BookSnapshot,
     DailyMaximum,
     Event,
     FeedDown,
     FeedUp,
     ForecastUpdate,
     Tick,
+    books_shown,
 )
 from src.core.market import Market
 from src.core.ports import MarketView, Wakes
@@ -82,11 +80,8 @@ class WeatherModel:
 
     def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
         """React to an event; signals come best edge first within each event of the exchange."""
-        if isinstance(event, BookDelta | BookSnapshot):
-            self._on_book(view, event.ticker)
-            return ()
-        if isinstance(event, BookDeltas):
-            for ticker in event.tickers:
+        if shown := books_shown(event):
+            for ticker in shown:
                 self._on_book(view, ticker)
             return ()
         if isinstance(event, Tick):
