@@ -15,6 +15,7 @@ from src.simulator.exchange import Exchange
 from src.simulator.pauses import WeeklyPause
 from src.simulator.world import CrowdQuote, ListEvent, WorldEvent
 
+_NEVER: Nanos = 2**63 - 1
 _COLUMNS = {
     "ts": np.int64,
     "market": np.int32,
@@ -75,22 +76,27 @@ class ColumnRows(Rows):
         """See ``Rows``. Listings come before the rows of their instant, everything else after them."""
         self.position = self._base + self._cursor
         event = self._event
-        bound = until
+        bound, next_row = until, _NEVER
         if event is not None and event.ts <= until:
             bound = event.ts - 1 if isinstance(event, ListEvent) else event.ts
         while self._cursor < self._size or self._refill():
             ts = self._views.ts
             if ts[self._cursor] > bound:
+                next_row = ts[self._cursor]
                 break
             self._cursor = self._kernels.scan(self._cursor, bound, *self._scanned)
             self.position = self._base + self._cursor
             if self._cursor < self._size and ts[self._cursor] <= bound:
                 self._is_at_row = True
                 return ts[self._cursor]
-        return event.ts if event is not None and event.ts <= until else None
+        if event is not None and event.ts <= until:
+            return event.ts
+        self.quiet_until = (next_row if event is None else min(next_row, event.ts)) - 1
+        return None
 
     def take(self) -> WorldEvent:
         """See ``Rows``."""
+        self.quiet_until = -1  # what is taken happens now and counts from the next ``advance`` on
         if self._is_at_row:
             return self._take_row()
         event = self._event

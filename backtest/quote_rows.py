@@ -18,6 +18,7 @@ each other: same decision log, same fills, same ledger, same report.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from typing import NamedTuple, TypeAlias
 
 from src.core.book import OrderBook
@@ -25,7 +26,7 @@ from src.core.events import Levels, PublicTrade
 from src.core.units import Nanos
 from src.execution.market_state import MarketState
 from src.simulator.exchange import Exchange
-from src.simulator.world import WorldEvent
+from src.simulator.world import CrowdPrint, WorldEvent
 
 
 class Row(NamedTuple):
@@ -53,6 +54,10 @@ class Rows(ABC):
         self.feed = feed
         self.position = 0
         self.prints = 0
+        # Up to this time ``advance`` is known to find nothing.
+        self.quiet_until: Nanos = -1
+        # Absorbed trades, until they are visible: (time, number of the row to come, trade).
+        self._absorbed_prints: deque[tuple[Nanos, int, CrowdPrint]] = deque()
         # Rows that the exchange's and the engine's book of a market hold, by number.
         self._at_exchange: dict[str, int] = {}
         self._at_engine: dict[str, int] = {}
@@ -121,9 +126,28 @@ class Rows(ABC):
         Empty for strategies that do not note changes.
         """
 
+    @property
+    def has_trades(self) -> bool:
+        """Whether ``trades`` may have something to tell."""
+        return bool(self._absorbed_prints)
+
     def trades(self) -> list[PublicTrade]:
         """Absorbed trades that became visible since the last call: they tell how fast a market trades."""
-        return []
+        found, waiting = [], self._absorbed_prints
+        while waiting and waiting[0][:2] < self._horizon:
+            ts, _, trade = waiting.popleft()
+            found.append(
+                PublicTrade(
+                    trade.ticker,
+                    trade.trade_id,
+                    trade.price,
+                    trade.count,
+                    trade.taker_side,
+                    ts,
+                    ts + self.feed,
+                )
+            )
+        return found
 
     @abstractmethod
     def _newest(self, ticker: str) -> Row | None:

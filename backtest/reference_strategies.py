@@ -84,7 +84,10 @@ class BuyUnder(Nothing):
 
     def on_event(self, view: MarketView, event: Event) -> Sequence[Signal]:
         """Looks at a market's book whenever it changes, until it has spoken once."""
-        signals = [self._look(view, ticker) for ticker in books_shown(event) if ticker not in self._done]
+        shown = books_shown(event)
+        if not shown:
+            return ()
+        signals = [self._look(view, ticker) for ticker in shown if ticker not in self._done]
         return [signal for signal in signals if signal is not None]
 
     def _look(self, view: MarketView, ticker: str) -> Signal | None:

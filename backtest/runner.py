@@ -49,7 +49,7 @@ from src.simulator.venue import VenueRules
 from src.simulator.world import CrowdQuote, Heard, ListEvent, WeatherNews, WorldEvent
 
 # The exchange's records are in this process: reading them every half minute would only repeat the answer.
-POLICY = ReconcilePolicy(interval=HOUR, grace=10 * SECOND, retry_after=2 * SECOND)
+POLICY = ReconcilePolicy(interval=6 * HOUR, grace=10 * SECOND, retry_after=2 * SECOND)
 MARKOUTS: tuple[Nanos, ...] = (MINUTE, 5 * MINUTE, HOUR)
 _RULES = VenueRules(quotes_fill_at_touch=False)
 # Elsewhere a crowd trades with our orders, or changes a level at a time: every event of it counts.
@@ -136,12 +136,13 @@ class _Run:
 
     def _loop(self) -> None:
         exchange, agenda, rows = self._exchange, self._agenda, self._rows
+        next_timer = exchange.venue.next_timer
         while True:
-            timer, due = exchange.next_timer(), agenda.next_ts()
+            timer, due = next_timer(), agenda.next_ts()
             until = _NEVER if due is None else due
             if timer is not None and timer < until:
                 until = timer
-            event_ts = rows.advance(until)
+            event_ts = rows.advance(until) if until > rows.quiet_until else None
             if event_ts is not None:
                 self._close_until(event_ts)
                 self._happen(rows.take())
@@ -194,8 +195,9 @@ class _Run:
     def _handle(self, event: Event, scheduled_at: int) -> None:
         if self._notes_changes:
             self._note_changes()
-        for trade in self._rows.trades():
-            self._engine.exit_desk.liveness.traded(trade)
+        if self._rows.has_trades:
+            for trade in self._rows.trades():
+                self._engine.exit_desk.liveness.traded(trade)
         shown = books_shown(event)
         # A change belongs to the row that was about to count when it was made, or to an order of ours, after
         # which the market's next row brings its own changes.

@@ -37,14 +37,14 @@ _NO_LADDER = _Ladder((), {})
 
 
 @lru_cache(maxsize=256)
-def _ladders(grid: PriceGrid) -> dict[BookSide, _Ladder]:
-    """The two ladders of a grid, shared by every market on it."""
+def _ladders(grid: PriceGrid) -> tuple[_Ladder, _Ladder]:
+    """The ladders of bids and asks on a grid, shared by every market on it."""
     bids = grid.legal_prices()
     asks = bids[::-1]
-    return {
-        _BID: _Ladder(bids, {price: slot for slot, price in enumerate(bids)}),
-        _ASK: _Ladder(asks, {price: slot for slot, price in enumerate(asks)}),
-    }
+    return (
+        _Ladder(bids, {price: slot for slot, price in enumerate(bids)}),
+        _Ladder(asks, {price: slot for slot, price in enumerate(asks)}),
+    )
 
 
 class Half:
@@ -71,6 +71,10 @@ class Half:
             found.append((self.prices[slot], self.sizes[slot]))
             slot = self.occupied.rfind(1, 0, slot)
         return found
+
+
+# Of a book without a snapshot: they have no slot that could be written.
+_NO_HALVES = (Half(_NO_LADDER), Half(_NO_LADDER))
 
 
 class OrderBook:
@@ -156,11 +160,11 @@ class OrderBook:
         was_valid = self.is_valid
         self.grid = grid
         if was_valid:
-            self._adopt(self._half(_BID, bids), self._half(_ASK, asks))
+            self._adopt(*self._halves(bids, asks))
 
     def invalidate(self) -> None:
         """Forget every level and refuse deltas until the next snapshot."""
-        self._adopt(Half(_NO_LADDER), Half(_NO_LADDER))
+        self._adopt(*_NO_HALVES)
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -183,6 +187,11 @@ class OrderBook:
     def is_two_sided(self) -> bool:
         """Whether there is a bid and an ask."""
         return self.best_bid is not None and self.best_ask is not None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether there is a bid below an ask: what a price may be read from."""
+        return self.best_bid is not None and self.best_ask is not None and self.best_bid < self.best_ask
 
     @property
     def is_crossed(self) -> bool:
@@ -230,18 +239,21 @@ class OrderBook:
 
     def _replace(self, bids: Sequence[tuple[Price, Count]], asks: Sequence[tuple[Price, Count]]) -> None:
         if not self._bids.prices:
-            self._adopt(self._half(_BID, bids), self._half(_ASK, asks))
+            self._adopt(*self._halves(bids, asks))
             return
         # Most snapshots have few levels: taking the old ones out costs less than two new halves.
         self._fill(self._bids, _BID, bids)
         self._fill(self._asks, _ASK, asks)
-        self.best_bid = self._bids.best_price()
-        self.best_ask = self._asks.best_price()
+        self._adopt(self._bids, self._asks)
 
-    def _half(self, side: BookSide, levels: Sequence[tuple[Price, Count]]) -> Half:
-        half = Half(_ladders(self.grid)[side])
-        self._fill(half, side, levels)
-        return half
+    def _halves(
+        self, bids: Sequence[tuple[Price, Count]], asks: Sequence[tuple[Price, Count]]
+    ) -> tuple[Half, Half]:
+        of_bids, of_asks = _ladders(self.grid)
+        halves = Half(of_bids), Half(of_asks)
+        self._fill(halves[0], _BID, bids)
+        self._fill(halves[1], _ASK, asks)
+        return halves
 
     def _fill(self, half: Half, side: BookSide, levels: Sequence[tuple[Price, Count]]) -> None:
         """Make these a half's levels."""
@@ -280,8 +292,8 @@ class OrderBook:
     def _adopt(self, bids: Half, asks: Half) -> None:
         self._bids = bids
         self._asks = asks
-        self.best_bid = bids.best_price()
-        self.best_ask = asks.best_price()
+        self.best_bid = bids.prices[bids.best] if bids.best >= 0 else None
+        self.best_ask = asks.prices[asks.best] if asks.best >= 0 else None
 
     def _grid_text(self) -> str:
         steps = (f"{format_price(band.step)} from {format_price(band.start)}" for band in self.grid.ranges)

@@ -210,7 +210,7 @@ class ArrayBook(OrderBook):
         self._arrays.state_view[self._at + BOOK_TS_EVENT] = NO_TIME if ts_event is None else ts_event
 
     def _replace(self, bids: Sequence[tuple[Price, Count]], asks: Sequence[tuple[Price, Count]]) -> None:
-        self._adopt(self._half(_BID, bids), self._half(_ASK, asks))
+        self._adopt(*self._halves(bids, asks))
 
     def _adopt(self, bids: Half, asks: Half) -> None:
         self._room = self._arrays.put(self.row, self.grid, bids, asks, self._room)

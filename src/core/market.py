@@ -86,8 +86,12 @@ class Market:
 
         Every market passes through half a dozen of these.
         """
-        return Market(**{**dict(zip(_FIELDS, _values_of(self), strict=True)), **changes})
+        values = list(_values_of(self))
+        for name, value in changes.items():
+            values[_PLACES[name]] = value
+        return Market(*values)
 
 
 _FIELDS = tuple(field.name for field in fields(Market))
+_PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _values_of = attrgetter(*_FIELDS)

@@ -78,9 +78,9 @@ class BookDeltas:
 
 def books_shown(event: object) -> tuple[str, ...]:
     """Markets whose books an event shows or changes; none for an event that is not about books."""
-    if isinstance(event, BookDelta) or isinstance(event, BookSnapshot):  # noqa: SIM101 (a third of its time)
-        return (event.ticker,)
-    return event.tickers if isinstance(event, BookDeltas) else ()
+    if type(event) is BookDeltas:
+        return event.tickers
+    return (event.ticker,) if type(event) is BookDelta or type(event) is BookSnapshot else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,10 +120,10 @@ class ExitDesk:
         if self._control.state in {TradingState.STARTING, TradingState.RECONCILING} or self._host.stopping:
             return []
         out = self.fit()
-        failed = ""
+        failed, trading = "", self._sender.trades()
         for position in tuple(self._ledger.portfolio.open_positions()):
             try:
-                out += self._look(position)
+                out += self._look(position, trading)
             except Exception as error:  # whatever it is, the other positions must still be left
                 failed = f"{position.ticker}: {type(error).__name__}: {error}"
         out += self._count_failure(failed)
@@ -146,14 +146,14 @@ class ExitDesk:
                 out += self._host.cancel(order.intent.client_order_id, "more than is held")
         return out
 
-    def _look(self, position: Position) -> Output:
+    def _look(self, position: Position, trading: bool) -> Output:
         if position.strategy == "external":
             # The owner's own position: only a flatten touches it.
             return self._leave(position, ExitDecision(_FLATTEN, {}), []) if self.flattening else []
         now, ticker = self._host.now, position.ticker
         market, book = self._markets.market(ticker), self._markets.book(ticker)
         bids = None if book is None else bids_of_others(book, position.outcome, self._ledger.orders)
-        out: Output = [*self.liveness.look(position, market, bids, self._sender.trades(), now)]
+        out: Output = [*self.liveness.look(position, market, bids, trading, now)]
         decision = self._decide(position, book, bids or [])
         if decision is not None:
             return out + self._leave(position, decision, bids or [])
@@ -164,10 +164,9 @@ class ExitDesk:
     ) -> ExitDecision | None:
         if self.flattening:
             return ExitDecision(_FLATTEN, {})
-        fees, fair = self._markets.fees(position.ticker), self._fair(position)
-        return self._monitor.decide(
-            position, book, bids, fees, self._sender.policy(position), fair, self._host.now
-        )
+        fees, policy = self._markets.fees(position.ticker), self._sender.policy(position)
+        fair = self._fair(position) if policy.thesis_margin is not None else None
+        return self._monitor.decide(position, book, bids, fees, policy, fair, self._host.now)
 
     # --- leaving -------------------------------------------------------------------------------
 

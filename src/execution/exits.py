@@ -55,6 +55,8 @@ def bids_of_others(book: OrderBook, outcome: Outcome, orders: OrderRegister) -> 
     Our own bid is no way out, and the venue cancels an order that meets one of its own account.
     """
     levels = book.bids_for(outcome)
+    if not orders.any_live:
+        return levels
     side, _ = to_book(outcome, 0)
     resting = orders.resting_at(book.ticker, side)
     if not resting:
@@ -71,7 +73,7 @@ def target_value(position: Position, share: float) -> float:
 
 def usable_for_stop(book: OrderBook | None) -> bool:
     """Two-sided, not crossed, not wide: only such a book may trigger a price stop."""
-    if book is None or not book.is_two_sided or book.is_crossed:
+    if book is None or not book.is_sound:
         return False
     spread = book.spread
     return spread is not None and spread <= MAX_STOP_SPREAD

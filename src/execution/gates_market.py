@@ -43,7 +43,7 @@ def _market_open(c: RiskContext, limits: RiskLimits) -> GateResult:
 def _book(c: RiskContext, limits: RiskLimits) -> GateResult:
     if c.book is None:
         return result("no_valid_book", False)
-    if not c.book.is_two_sided or c.book.is_crossed:
+    if not c.book.is_sound:
         return result("book_one_sided", False, bid=c.book.best_bid or 0, ask=c.book.best_ask or 0)
     lag = c.book.ts - (c.book.ts_event if c.book.ts_event is not None else c.book.ts)
     return result("feed_lag", lag <= limits.max_feed_lag, lag_s=lag / SECOND)

@@ -126,7 +126,7 @@ class ExitLiveness:
         path = exit_path(position, market, bids, trading, self.pace, now, self._longest)
         flag = self._flags.get(ticker)
         if not path.reason:
-            return self._good(ticker, flag, path, now)
+            return [] if flag is None else self._good(ticker, flag, path, now)
         out: Output = []
         if flag is None:
             flag = self._flags[ticker] = _Flag(position.event_ticker, now, path.reason)
@@ -154,9 +154,7 @@ class ExitLiveness:
             return []
         return [Noted("exit_path_back", {"ticker": ticker, "reason": "the position is closed"}, now)]
 
-    def _good(self, ticker: str, flag: _Flag | None, path: ExitPath, now: Nanos) -> Output:
-        if flag is None:
-            return []
+    def _good(self, ticker: str, flag: _Flag, path: ExitPath, now: Nanos) -> Output:
         if flag.good_since is None:
             flag.good_since = now
         if now - flag.good_since < TRUST_AFTER:

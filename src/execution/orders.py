@@ -30,6 +30,11 @@ class OrderRegister:
         """Orders that reserve money: live ones, and ended ones whose fills have not all come."""
         return tuple(self._live.values())
 
+    @property
+    def any_live(self) -> bool:
+        """Whether there is one of ``live``."""
+        return bool(self._live)
+
     def get(self, client_order_id: str, order_id: str = "") -> Order | None:
         """Find by either id. The venue's id wins: REST fills carry no client id."""
         found = self._by_venue.get(order_id) if order_id else None
@@ -46,8 +51,6 @@ class OrderRegister:
     def resting_at(self, ticker: str, side: BookSide) -> dict[Price, Count]:
         """Size of this account's own orders in one side of a market's book, by YES price."""
         sizes: dict[Price, Count] = {}
-        if not self._live:  # asked for every position on every tick
-            return sizes
         for order in self._live.values():
             intent = order.intent
             if intent.ticker == ticker and intent.side is side and order.rests:

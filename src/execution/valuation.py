@@ -58,7 +58,7 @@ class Valuation:
     def _value(self, position: Position) -> Cash:
         ticker = position.ticker
         book = self._markets.book(ticker)
-        if book is not None and book.is_two_sided and not book.is_crossed:
+        if book is not None and book.is_sound:
             fees = self._markets.fees(ticker)
             bids = bids_of_others(book, position.outcome, self._ledger.orders)
             value, _ = liquidation_value(bids, position.size, fees)
