@@ -20,9 +20,9 @@ from functools import partial
 from backtest.clockwork import CALL, DELIVERY, TICK, Agenda
 from backtest.column_world import columns_of
 from backtest.event_rows import EachRow, EventRows
+from backtest.observer import Observer
 from backtest.plan import Plan, Result
 from backtest.quote_rows import LazyMarketState, Rows
-from backtest.trades import TradeBook
 from backtest.venue_link import KEY, VenueLink
 from src.core.actions import (
     Alert,
@@ -31,10 +31,7 @@ from src.core.actions import (
     FillApplied,
     RequestReport,
     RequestSnapshot,
-    Severity,
-    StateChanged,
     StoredState,
-    TradingState,
 )
 from src.core.events import BookSnapshot, Event, FeedUp, Fill, Tick, books_shown
 from src.core.market import MarketStatus
@@ -43,7 +40,6 @@ from src.core.units import DOLLAR_PRICE, HOUR, MINUTE, SECOND, Count, Nanos
 from src.execution.engine import Engine
 from src.execution.limits import ReconcilePolicy
 from src.execution.risk import Approved
-from src.monitoring.decision_log import DecisionLog, sha256_of
 from src.simulator.exchange import Exchange
 from src.simulator.venue import VenueRules
 from src.simulator.world import CrowdQuote, Heard, ListEvent, WeatherNews, WorldEvent
@@ -111,12 +107,7 @@ class _Run:
         self._selective = plan.strategy if isinstance(plan.strategy, Selective) else None
         self._notes_changes = self._selective is not None and self._selective.wakes.notes_changes
         self._closes: list[tuple[Nanos, str]] = []
-        self._book = TradeBook()
-        self._lines: list[tuple[Nanos, str]] = []
-        self._log = DecisionLog(lambda ts, line: self._lines.append((ts, line)))
-        self._alerts: Counter[str] = Counter()
-        self._pauses = 0
-        self._halted: tuple[Nanos, str] | None = None
+        self._observer = Observer()
         self._markouts: list[tuple[Nanos, float, Count]] = []
 
     def play(self) -> Result:
@@ -127,11 +118,11 @@ class _Run:
             self._handle(FeedUp(feed, world.start), 0)
         for item in world.history():
             self._handle(item, 0)
-        self._book.mark(world.start, self._plan.balance)
+        self._observer.book.mark(world.start, self._plan.balance)
         self._agenda.add(world.start + self._plan.tick, TICK, Tick(world.start + self._plan.tick))
         self._loop()
         self._rows.show(self._exchange.now + self._plan.latency.feed, self._rows.position)
-        self._book.mark(self._engine.now, self._engine.equity())
+        self._observer.book.mark(self._engine.now, self._engine.equity())
         return self._result(time.perf_counter() - started)
 
     def _loop(self) -> None:
@@ -232,9 +223,7 @@ class _Run:
         for action in actions:
             match action:
                 case Approved():
-                    book = self._engine.book(action.intent.ticker)
-                    self._book.sent(action.intent, book.mid if book is not None else None)
-                    self._log.approved(action, now)
+                    self._observer.approved(action, self._engine.book(action.intent.ticker), now)
                     self._link.submit(action, now)
                 case CancelOrder():
                     self._link.cancel(action, now)
@@ -245,24 +234,13 @@ class _Run:
                 case RequestSnapshot():
                     self._link.resync(action, now)
                 case Alert():
-                    if action.severity is not Severity.INFO:
-                        self._alerts[action.key.partition(":")[0]] += 1
+                    self._observer.alerted(action)
+                case FillApplied(fill=fill):
+                    market, book = self._engine.market(fill.ticker), self._engine.book(fill.ticker)
+                    self._watch(fill, now)
+                    self._observer.recorded(action, market, book, now)
                 case _:
-                    self._record(action, now)
-
-    def _record(self, record: object, now: Nanos) -> None:
-        market = mid = None
-        match record:
-            case FillApplied(fill=fill):
-                market, book = self._engine.market(fill.ticker), self._engine.book(fill.ticker)
-                mid = book.mid if book is not None else None
-                self._watch(fill, now)
-            case StateChanged(state=TradingState.HALTED, why=why):
-                self._halted = (now, why)
-            case StateChanged(state=TradingState.REDUCING):
-                self._pauses += 1
-        self._book.observe(record, market, mid)  # type: ignore[arg-type]
-        self._log.observe(record)  # type: ignore[arg-type]
+                    self._observer.recorded(action, None, None, now)
 
     def _watch(self, fill: Fill, now: Nanos) -> None:
         """Look at the middle again some time after a fill: what a price was worth is seen later."""
@@ -282,42 +260,36 @@ class _Run:
             for ticker, state in self._exchange.markets.items()
             if state.market.status is MarketStatus.FINALIZED
         }
-        for trade in self._book.trades:
-            if trade.ticker in results:
-                trade.won = results[trade.ticker] == (trade.outcome.value == "yes")
-        said = [
-            (said, results[said.ticker] == (said.outcome.value == "yes"))
-            for said in self._book.said.values()
-            if said.ticker in results
-        ]
+        seen = self._observer
+        said, book = seen.judged(results), seen.book
         skips = Counter[str](getattr(self._plan.strategy, "skips", {}))
         return Result(
             strategy=self._plan.strategy.name,
             opening_cash=self._plan.balance,
             closing_equity=self._engine.equity(),
-            trades=self._book.trades,
+            trades=book.trades,
             said=said,
-            curve=self._book.curve,
-            max_drawdown=self._book.max_drawdown,
-            refusals=dict(self._book.refusals.most_common()),
+            curve=book.curve,
+            max_drawdown=book.max_drawdown,
+            refusals=dict(book.refusals.most_common()),
             skips=dict(skips.most_common()),
-            orders=self._book.orders(),
-            alerts=dict(sorted(self._alerts.items())),
-            pauses=self._pauses,
-            halted=self._halted,
+            orders=book.orders(),
+            alerts=dict(sorted(seen.alerts.items())),
+            pauses=seen.pauses,
+            halted=seen.halted,
             differences=self._differences(),
             markets=len(self._exchange.markets),
             events=len(self._exchange.events),
             prints=self._rows.prints,
             start=self._plan.world.start,
             end=self._plan.world.end,
-            log=self._lines,
-            sha256=sha256_of(line for _, line in self._lines),
+            log=seen.lines,
+            sha256=seen.sha256(),
             wall_seconds=wall,
             event_starts=self._event_starts(),
             markouts=self._markouts,
-            taken=self._book.taken,
-            made=self._book.made,
+            taken=book.taken,
+            made=book.made,
         )
 
     def _event_starts(self) -> tuple[Nanos, ...]:

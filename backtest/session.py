@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backtest.observer import Observer
 from backtest.plan import Result
 from backtest.times import iso
-from backtest.trades import TradeBook
 from src.core.actions import (
     AccountMarked,
     Alert,
@@ -20,15 +19,12 @@ from src.core.actions import (
     LedgerOpened,
     RequestReport,
     RequestSnapshot,
-    StateChanged,
-    TradingState,
 )
 from src.core.errors import ConfigError
 from src.core.events import Event, MarketLifecycle, MarketUpdate, PublicTrade
 from src.core.units import Cash, Nanos
 from src.execution.engine import Action, Engine
 from src.execution.risk import Approved
-from src.monitoring.decision_log import DecisionLog, sha256_of
 from src.runtime.assemble import at_world_speed, build_engine, policy_at_world_speed, risk_limits
 from src.runtime.session_tape import Begin, Conditions, Decision, Step, read_session
 from src.runtime.settings import Settings
@@ -51,18 +47,14 @@ class _Replay:
 
     engine_of: EngineOf
     engine: Engine | None = None
-    book: TradeBook = field(default_factory=TradeBook)
-    lines: list[tuple[Nanos, str]] = field(default_factory=list)
+    observer: Observer = field(default_factory=Observer)
     recorded: list[str] = field(default_factory=list)
     results: dict[str, bool] = field(default_factory=dict)
     events: dict[str, Nanos] = field(default_factory=dict)
     markets: set[str] = field(default_factory=set)
-    alerts: Counter[str] = field(default_factory=Counter)
     strategies: list[str] = field(default_factory=list)
     opening: Cash | None = None
-    pauses: int = 0
     prints: int = 0
-    halted: tuple[Nanos, str] | None = None
     start: Nanos | None = None
     end: Nanos = 0
     difference: str = ""
@@ -92,18 +84,18 @@ class _Replay:
 
     def check_none_is_new(self) -> None:
         """Everything decided so far must have been decided then as well."""
-        if not self.difference and len(self.lines) > len(self.recorded):
-            new = self.lines[len(self.recorded)][1]
+        if not self.difference and len(self.observer.lines) > len(self.recorded):
+            new = self.observer.lines[len(self.recorded)][1]
             self.difference = f"decision {len(self.recorded) + 1} was not taken then: {new[:200]}"
 
     def _compare(self, line: str) -> None:
         number = len(self.recorded)
         if self.difference:
             return
-        if len(self.lines) < number:
+        if len(self.observer.lines) < number:
             self.difference = f"decision {number} is not taken now: {line[:200]}"
-        elif self.lines[number - 1][1] != line:
-            now = self.lines[number - 1][1]
+        elif self.observer.lines[number - 1][1] != line:
+            now = self.observer.lines[number - 1][1]
             self.difference = f"decision {number} was {line[:200]} and is now {now[:200]}"
 
     def _notice(self, event: Event) -> None:
@@ -119,33 +111,23 @@ class _Replay:
             self.prints += 1
 
     def _act(self, actions: Iterable[Action], engine: Engine) -> None:
-        log = DecisionLog(lambda ts, line: self.lines.append((ts, line)))
+        seen = self.observer
         for action in actions:
             match action:
                 case Approved():
-                    seen = engine.book(action.intent.ticker)
-                    self.book.sent(action.intent, seen.mid if seen is not None else None)
-                    log.approved(action, engine.now)
+                    seen.approved(action, engine.book(action.intent.ticker), engine.now)
                 case Alert():
-                    self.alerts[action.key.partition(":")[0]] += 1
+                    seen.alerted(action)
                 case AmendOrder() | CancelOrder() | RequestReport() | RequestSnapshot():
                     pass  # the answers are on the tape
+                case FillApplied(fill=fill):
+                    seen.recorded(action, engine.market(fill.ticker), engine.book(fill.ticker), engine.now)
                 case _:
                     if isinstance(action, LedgerOpened):
                         self.opening = action.cash
                     elif isinstance(action, AccountMarked) and self.opening is None:
                         self.opening = action.cash + action.liquidation
-                    elif isinstance(action, StateChanged):
-                        self.pauses += action.state is TradingState.REDUCING
-                        if action.state is TradingState.HALTED:
-                            self.halted = (engine.now, action.why)
-                    market = mid = None
-                    if isinstance(action, FillApplied):
-                        ticker = action.fill.ticker
-                        market, seen = engine.market(ticker), engine.book(ticker)
-                        mid = seen.mid if seen is not None else None
-                    self.book.observe(action, market, mid)
-                    log.observe(action)
+                    seen.recorded(action, None, None, engine.now)
 
 
 def replay_session(steps: Iterable[Step], engine_of: EngineOf, name: str = "as recorded") -> Replayed:
@@ -182,15 +164,8 @@ def replay_folder(folder: Path, settings: Settings) -> Replayed:
 
 
 def _result(replay: _Replay, engine: Engine, start: Nanos, name: str, seconds: float) -> Result:
-    book, results = replay.book, replay.results
-    for trade in book.trades:
-        if trade.ticker in results:
-            trade.won = results[trade.ticker] == (trade.outcome.value == "yes")
-    said = [
-        (one, results[one.ticker] == (one.outcome.value == "yes"))
-        for one in book.said.values()
-        if one.ticker in results
-    ]
+    seen = replay.observer
+    said, book = seen.judged(replay.results), seen.book
     equity = engine.equity()
     book.mark(engine.now, equity)
     return Result(
@@ -204,17 +179,17 @@ def _result(replay: _Replay, engine: Engine, start: Nanos, name: str, seconds: f
         refusals=dict(book.refusals.most_common()),
         skips={},
         orders=book.orders(),
-        alerts=dict(sorted(replay.alerts.items())),
-        pauses=replay.pauses,
-        halted=replay.halted,
+        alerts=dict(sorted(seen.alerts.items())),
+        pauses=seen.pauses,
+        halted=seen.halted,
         differences=([f"replay at {iso(engine.now)}: {replay.difference}"] if replay.difference else []),
         markets=len(replay.markets),
         events=len(replay.events),
         prints=replay.prints,
         start=start,
         end=replay.end,
-        log=replay.lines,
-        sha256=sha256_of(line for _, line in replay.lines),
+        log=seen.lines,
+        sha256=seen.sha256(),
         wall_seconds=seconds,
         event_starts=tuple(sorted(replay.events.values())),
         taken=book.taken,

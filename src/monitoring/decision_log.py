@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
+
+import orjson
 
 from src.core.actions import (
     AuditRecord,
@@ -17,8 +18,6 @@ from src.core.actions import (
 )
 from src.core.ports import ApprovedOrder
 from src.core.units import Nanos
-
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class DecisionLog:
@@ -96,7 +95,8 @@ class DecisionLog:
                 )
 
     def _add(self, ts: Nanos, kind: str, body: Mapping[str, object]) -> None:
-        self._write(ts, _ENCODER.encode({"ts": ts, "kind": kind, **body}))
+        line = orjson.dumps({"ts": ts, "kind": kind, **body}, option=orjson.OPT_SORT_KEYS)
+        self._write(ts, line.decode())
 
 
 def sha256_of(lines: Iterable[str]) -> str:
