@@ -3,7 +3,8 @@
 A table is one CSV file (read whole), one Parquet file, or a folder of Parquet files (one per event, day or
 whatever divides it). It is read twice, a slice at a time: first to check every row and to learn when each
 market begins and ends, then for its rows in order of time. Slices that follow each other in time are passed
-on as they are; others are read for windows of time and sorted within.
+on as they are; others are read for windows of time and sorted within. The next slice is read while the one
+before is checked or used (``read_ahead``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from backtest.file_columns import Layout, Slice, layout_of, normalise
+from backtest.read_ahead import read_ahead
 from src.core.errors import ConfigError
 from src.core.units import CENT_PRICE, Nanos
 
@@ -64,9 +66,9 @@ class FileRows:
         try:
             self.layout: Layout = layout_of(_together(parts), path)
             self._pieces = [piece for part in parts for piece in self._cut(part)]
-            self._markets = _Markets()
+            self._markets = _Markets(kernels)
             # Every piece is checked, also behind one whose prices are no whole cents.
-            whole = [self._check(piece) for piece in self._pieces]
+            whole = [self._check(*read) for read in read_ahead(self._read_all())]
         except pl.exceptions.PolarsError as error:
             raise _unreadable(path, error) from error
         self.whole_cents = all(whole)
@@ -118,16 +120,20 @@ class FileRows:
         market = self._markets.places(table["ticker"])
         return table.drop("ticker").with_columns(pl.Series("market", market, pl.Int32))
 
-    def _check(self, piece: _Piece) -> bool:
-        """Check a piece and take in what it says of its markets; whether its prices are whole cents."""
-        rows = self._slice(piece, list(self.layout.found))
-        table = normalise(rows, self.layout, list(self.layout.found))
+    def _read_all(self) -> Iterator[tuple[_Piece, Slice, pl.DataFrame]]:
+        names = list(self.layout.found)
+        for piece in self._pieces:
+            rows = self._slice(piece, names)
+            yield piece, rows, normalise(rows, self.layout, names)
+
+    def _check(self, piece: _Piece, rows: Slice, table: pl.DataFrame) -> bool:
+        """Take in what a piece says of its markets; whether its prices are whole cents."""
         codes = self._markets.meet(table["ticker"])
         ts = table["ts"].to_numpy()
         piece.first, piece.last = int(ts.min()), int(ts.max())
         piece.in_order = self._kernels.spans(ts, codes, self._markets.first, self._markets.last)
         if "result" in table.columns:
-            self._markets.decide(codes, table["result"], rows, self.layout.found["result"], self._kernels)
+            self._markets.decide(codes, table["result"], rows, self.layout.found["result"])
         prices = [name for name in ("bid", "ask", "price") if name in table.columns]
         return all(bool((table[name].drop_nulls() % CENT_PRICE == 0).all()) for name in prices)
 
@@ -149,6 +155,7 @@ class FileRows:
 class _Markets:
     """Tickers as small numbers: in order of appearance while the table is checked, then by first time."""
 
+    _kernels: Any
     tickers: list[str] = field(default_factory=list)
     first: Any = field(default_factory=lambda: np.empty(0, np.int64))
     last: Any = field(default_factory=lambda: np.empty(0, np.int64))
@@ -165,22 +172,19 @@ class _Markets:
     def meet(self, tickers: pl.Series) -> Any:
         """Numbers of a column of tickers, new ones included."""
         coded = tickers if isinstance(tickers.dtype, pl.Enum) else tickers.cast(self._texts.dtype)
-        codes = coded.to_physical().to_numpy()
+        codes = coded.to_physical().cast(pl.UInt32).to_numpy()
         known = self._known_of(coded.dtype, int(codes.max()) + 1)
-        numbers = known.take(codes)
-        if (numbers < 0).any():
-            rows = np.flatnonzero(numbers < 0)[::-1]
-            first = np.full(known.size, -1, np.int64)
-            first[codes[rows]] = rows  # of several rows of a code the last one written stays: its first
-            for code in np.flatnonzero(first >= 0).tolist():
-                known[code] = self._add(str(coded[int(first[code])]))
-            numbers = known.take(codes)
+        numbers = np.empty(codes.size, np.int64)
+        if not self._kernels.gather(codes, known, numbers):
+            for row in self._kernels.first_rows(codes, known).tolist():
+                known[codes[row]] = self._add(str(coded[row]))
+            self._kernels.gather(codes, known, numbers)
         return numbers
 
-    def decide(self, numbers: Any, results: pl.Series, rows: Slice, column: str, kernels: Any) -> None:
+    def decide(self, numbers: Any, results: pl.Series, rows: Slice, column: str) -> None:
         """Take in results. Raises ``ConfigError`` where a market has two."""
         yes = results.to_physical().cast(pl.Int8).fill_null(-1).to_numpy()
-        bad = kernels.decide(numbers, yes, self._results)
+        bad = self._kernels.decide(numbers, yes, self._results)
         if bad >= 0:
             where = pl.Series([row == bad for row in range(rows.table.height)])
             mend = f"the result of {self.tickers[numbers[bad]]} was another before; a market has one"

@@ -115,6 +115,33 @@ def chain(stop: int, market: Any, before: Any, newest: Any) -> None:
 
 
 @njit(cache=True)
+def gather(code: Any, known: Any, found: Any) -> bool:
+    """Put what is known of each code into ``found``; whether something is known of every code."""
+    complete = True
+    for row in range(code.size):
+        its = known[code[row]]
+        found[row] = its
+        if its < 0:
+            complete = False
+    return complete
+
+
+@njit(cache=True)
+def first_rows(code: Any, known: Any) -> Any:
+    """The first row of each code of which nothing is known yet, in their order."""
+    found = np.empty(known.size, np.int64)
+    seen = np.zeros(known.size, np.uint8)
+    count = 0
+    for row in range(code.size):
+        its = code[row]
+        if known[its] < 0 and not seen[its]:
+            seen[its] = 1
+            found[count] = row
+            count += 1
+    return found[:count]
+
+
+@njit(cache=True)
 def spans(ts: Any, code: Any, first: Any, last: Any) -> bool:
     """Widen each code's first and last time by these rows; returns whether they are in order of time."""
     in_order = True
