@@ -13,7 +13,7 @@ _NO_LIMIT: Cash = 10**18
 
 
 def _share(c: RiskContext, share: float) -> Cash:
-    return int(share * max(0, c.equity))
+    return int(share * c.equity) if c.equity > 0 else 0
 
 
 def _position(c: RiskContext, limits: RiskLimits) -> Cash:

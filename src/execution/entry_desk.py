@@ -144,13 +144,14 @@ class EntryDesk:
         policy = self._entries.get(signal.strategy, EntryPolicy())
         rests = policy.style is ExecutionStyle.MAKER
         size = maker.size if rests else risk.size
-        sized = size(context, self._limits, target)
+        rooms = risk.room(context, self._limits)
+        sized = size(context, self._limits, rooms, target)
         if isinstance(sized, GateResult):
             return self._refuse(signal, sized)
         deadline = self._host.now + policy.time_to_live if rests else None
         intent = self._entry(signal, sized, context, deadline)
         reserved = worst_case_cost(intent, intent.count, self._markets.fees(signal.ticker))
-        refusal = risk.after_sizing(context, self._limits, reserved)
+        refusal = risk.after_sizing(rooms, reserved)
         if refusal is not None:
             return self._refuse(signal, refusal)
         self._used_signals.add(signal.signal_id)

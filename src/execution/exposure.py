@@ -68,10 +68,12 @@ class Exposure:
 
     def cost(self, test: Test | None = None) -> Cash:
         """Everything lost at once, no offset between brackets."""
-        return sum(line.cost for line in self.lines if test is None or test(line))
+        return sum([line.cost for line in self.lines if test is None or test(line)])
 
     def worst_case(self, test: Test | None = None) -> Cash:
         """Most that can be lost at settlement: the worst outcome of each exclusive event, sums elsewhere."""
+        if not self.exclusive:
+            return self.cost(test)
         total, by_event = 0, dict[str, list[Line]]()
         for line in self.lines:
             if test is not None and not test(line):
@@ -91,9 +93,10 @@ class Exposure:
 def place_of(ticker: str, markets: MarketState) -> Place:
     """Where a market belongs; by the ticker's own grammar when it was never described."""
     market = markets.market(ticker)
+    if market is not None:
+        return _place(market.event_ticker, market.series_ticker, market.category)
     event_ticker = markets.event_of(ticker)
-    series_ticker = market.series_ticker if market else event_ticker.partition("-")[0]
-    return _place(event_ticker, series_ticker, market.category if market else "")
+    return _place(event_ticker, event_ticker.partition("-")[0], "")
 
 
 @lru_cache(maxsize=4_096)

@@ -68,7 +68,8 @@ def contracts_to_sell(q: float, s: float, cash: float, held: float) -> float:
 
 def target_contracts(q: float, c: float, wealth: float, fraction: float) -> float:
     """Contracts to hold in the end: ``fraction`` * f* * wealth / c, never negative (docs/METHODS.md 2.2)."""
-    return max(0.0, fraction * kelly_fraction(q, c) * wealth / c)
+    wanted = fraction * kelly_fraction(q, c) * wealth / c
+    return wanted if wanted > 0.0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ The order is post-only, so it pays the maker fee or nothing; the venue refuses i
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from src.core.actions import GateResult
 from src.core.book import OrderBook
@@ -15,7 +16,6 @@ from src.core.sides import BookSide, Outcome, from_book, to_book
 from src.core.signal import Signal
 from src.core.trading_hours import weekly_pause
 from src.core.units import DOLLAR_CASH, DOLLAR_PRICE, MINUTE, ONE_CONTRACT, Cash, Nanos, Price, dollars
-from src.execution import risk
 from src.execution.kelly import all_in_cost, kelly_fraction, shrink, target_contracts
 from src.execution.limits import RiskLimits
 from src.execution.risk_context import RiskContext
@@ -64,11 +64,14 @@ def maker_price(
     return None
 
 
-def size(c: RiskContext, limits: RiskLimits, joint: float | None = None) -> SizedOrder | GateResult:
+def size(
+    c: RiskContext, limits: RiskLimits, rooms: Mapping[str, Cash], joint: float | None = None
+) -> SizedOrder | GateResult:
     """Size a resting entry inside every cap, or say which cap or which arithmetic leaves nothing.
 
-    ``joint``: contracts to hold in the end where all brackets of the event were sized together. It only ever
-    makes the order smaller: of orders that rest one may fill alone, without those that would offset it.
+    ``rooms``: what ``risk.room`` said of ``c``. ``joint``: contracts to hold in the end where all brackets of
+    the event were sized together. It only ever makes the order smaller: of orders that rest one may fill
+    alone, without those that would offset it.
 
     The reserve is taken with the taker fee, which the order cannot pay: more than enough. No more is bought
     than ``depth_share`` of the bids, which is what the position could be sold to.
@@ -78,8 +81,7 @@ def size(c: RiskContext, limits: RiskLimits, joint: float | None = None) -> Size
     if pause_is_near(c.now):
         return GateResult("announced_pause", False, {"begins_in_s": (weekly_pause(c.now)[0] - c.now) / 1e9})
     signal, fees = c.signal, c.market.fees
-    rooms = risk.room(c, limits)
-    tightest = min(rooms, key=lambda name: rooms[name])
+    tightest = min(rooms, key=rooms.__getitem__)
     if rooms[tightest] <= 0:
         return GateResult(tightest, False, {"room_dollars": dollars(rooms[tightest])})
     least = max(limits.min_edge, signal.min_edge)

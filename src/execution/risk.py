@@ -7,8 +7,9 @@ is no check that passed: it stops trading (``GuardError``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from src.core.actions import GateResult
 from src.core.market import Market
@@ -18,7 +19,7 @@ from src.execution.caps import CAPS
 from src.execution.gates_market import MARKET_GATES
 from src.execution.gates_trading import POSITION_GATES, TRADING_GATES
 from src.execution.limits import RiskLimits
-from src.execution.risk_context import Cap, Gate, RiskContext, result
+from src.execution.risk_context import Cap, Gate, RiskContext, refused
 from src.execution.sizing import SizedOrder, SizeLimits, size_order
 
 _KEY = object()
@@ -61,7 +62,7 @@ def approve(intent: OrderIntent, reserved: Cash) -> Approved:
 def first_refusal(c: RiskContext, limits: RiskLimits) -> GateResult | None:
     """The first gate that refuses, or None. Raises ``GuardError``."""
     for control in CONTROLS:
-        if isinstance(control, Gate):
+        if type(control) is Gate:
             try:
                 answer = control.check(c, limits)
             except Exception as error:
@@ -71,38 +72,42 @@ def first_refusal(c: RiskContext, limits: RiskLimits) -> GateResult | None:
     return None
 
 
-def room(c: RiskContext, limits: RiskLimits) -> dict[str, Cash]:
-    """How much more an order may cost, in 1e-6 dollars, by the cap that says so. Raises ``GuardError``."""
+def room(c: RiskContext, limits: RiskLimits) -> Mapping[str, Cash]:
+    """How much more an order may cost, in 1e-6 dollars, by the cap that says so. Raises ``GuardError``.
+
+    It belongs to the account as ``c`` saw it: the size and the second look at the order share it.
+    """
     rooms: dict[str, Cash] = {}
     for control in CONTROLS:
-        if isinstance(control, Cap):
+        if type(control) is Cap:
             try:
                 rooms[control.name] = control.room(c, limits)
             except Exception as error:
                 raise GuardError(control.name, error) from error
-    return rooms
+    return MappingProxyType(rooms)
 
 
-def size(c: RiskContext, limits: RiskLimits, target: float | None = None) -> SizedOrder | GateResult:
+def size(
+    c: RiskContext, limits: RiskLimits, rooms: Mapping[str, Cash], target: float | None = None
+) -> SizedOrder | GateResult:
     """Size the order inside every cap, or say which cap or which arithmetic leaves nothing.
 
-    ``target``: contracts to hold in the end where the brackets of the event were sized together.
+    ``rooms``: what ``room`` said of ``c``; ``target``: contracts to hold in the end where the brackets of the
+    event were sized together.
     """
     if c.book is None or c.market is None:
         raise AssertionError("sizing before the book and market checks")
-    rooms = room(c, limits)
-    tightest = min(rooms, key=lambda name: rooms[name])
+    tightest = min(rooms, key=rooms.__getitem__)
     if rooms[tightest] <= 0:
-        return result(tightest, False, room_dollars=dollars(rooms[tightest]))
+        return refused(tightest, room_dollars=dollars(rooms[tightest]))
     offers = c.book.offers(c.signal.outcome)
     if not offers:
-        return result("no_offers", False)
+        return refused("no_offers")
     sized = _sized(c, limits, c.market, offers, rooms[tightest], target)
     if sized.count <= 0:
-        return result(
+        return refused(
             # Less than one contract of room is the cap's refusal, too.
             tightest if sized.reason == "no_room" else f"size_{sized.reason}",
-            False,
             edge=sized.edge,
             best_offer=offers[0][0] / 10_000,
             probability=c.signal.probability,
@@ -117,8 +122,8 @@ def size(c: RiskContext, limits: RiskLimits, target: float | None = None) -> Siz
     )
     fitting = rooms[tightest] // unit * ONE_CONTRACT
     if fitting <= 0:
-        return result(tightest, False, room_dollars=dollars(rooms[tightest]), contract_dollars=dollars(unit))
-    return replace(sized, count=min(sized.count, fitting))
+        return refused(tightest, room_dollars=dollars(rooms[tightest]), contract_dollars=dollars(unit))
+    return sized if sized.count <= fitting else replace(sized, count=fitting)
 
 
 def _sized(
@@ -150,9 +155,9 @@ def _sized(
         raise GuardError("size", error) from error
 
 
-def after_sizing(c: RiskContext, limits: RiskLimits, reserved: Cash) -> GateResult | None:
-    """Look at the finished order once more: its worst case must fit every cap. Raises ``GuardError``."""
-    for name, left in room(c, limits).items():
+def after_sizing(rooms: Mapping[str, Cash], reserved: Cash) -> GateResult | None:
+    """Look at the finished order once more, whatever sizing made of it: its worst case must fit every cap."""
+    for name, left in rooms.items():
         if reserved > left:
-            return result(name, False, reserved_dollars=dollars(reserved), room_dollars=dollars(left))
+            return refused(name, reserved_dollars=dollars(reserved), room_dollars=dollars(left))
     return None

@@ -62,7 +62,7 @@ Room: TypeAlias = Callable[[RiskContext, RiskLimits], Cash]
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A check that lets an entry pass or not. Its refusals may carry a finer name."""
+    """A check that lets an entry pass (``PASSED``) or not. Its refusals may carry a finer name."""
 
     name: str
     check: Check
@@ -72,13 +72,17 @@ class Gate:
 class Cap:
     """A limit on how much an entry may cost: ``room`` is what is left, in 1e-6 dollars.
 
-    Asked twice: the size stays within it, and the finished order's reserve is held against it again.
+    Asked once and used twice: the size stays within it, and the finished order's reserve is held against it.
     """
 
     name: str
     room: Room
 
 
-def result(name: str, passed: bool, **numbers: float | str) -> GateResult:
-    """A check's answer with the numbers it looked at."""
-    return GateResult(name, passed, numbers)
+# The answer of every check that passes: twenty of them do for each entry, and nobody reads their numbers.
+PASSED = GateResult("passed", True, {})
+
+
+def refused(name: str, **numbers: float | str) -> GateResult:
+    """A refusal with the numbers that the check looked at."""
+    return GateResult(name, False, numbers)

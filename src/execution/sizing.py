@@ -10,7 +10,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import accumulate
 from typing import Literal, TypeAlias
 
 from src.core.fees import FeeSchedule
@@ -122,13 +122,16 @@ def size_order(
     if not offers:
         return SizedOrder(0, 0, 0, 0.0, 0.0, 0.0, "no_offers")
     within = [offer for offer in offers if limits.max_price is None or offer[0] <= limits.max_price]
-    worth = list(takewhile(lambda offer: _is_worth(probability, offer[0], fees, limits.min_edge), within))
+    worth = []
+    for offer in within:
+        if not _is_worth(probability, offer[0], fees, limits.min_edge):
+            break
+        worth.append(offer)
     levels = [
         _Level(price, contracts, all_in_cost(price, fees))
         for price, size in worth
         if (contracts := math.floor(size * limits.depth_share) // ONE_CONTRACT)
     ]
-    plan = _Plan(probability, std_error if limits.shrinkage else 0.0, levels, fees, limits)
     reason: SizeReason
     if not within:
         reason = "price_limit"
@@ -137,9 +140,10 @@ def size_order(
     elif not levels:
         reason = "thin_book"
     else:
+        plan = _Plan(probability, std_error if limits.shrinkage else 0.0, levels, fees, limits)
         reason = plan.reason()
-    if reason == "ok":
-        return plan.order(plan.most_contracts())
+        if reason == "ok":
+            return plan.order(plan.most_contracts())
     cost = all_in_cost(offers[0][0], fees)
     kelly_full = kelly_fraction(probability, cost) if cost < 1.0 else 0.0
     return SizedOrder(0, 0, 0, cost, probability - cost, kelly_full, reason)
@@ -163,92 +167,123 @@ def _is_worth(probability: float, price: Price, fees: FeeSchedule, min_edge: flo
     return one < DOLLAR_CASH and probability - one / DOLLAR_CASH >= min_edge
 
 
-@dataclass(frozen=True, slots=True)
 class _Plan:
-    """The levels worth taking, and what taking the first ``n`` contracts of them means.
+    """The levels worth taking (at least one), and what taking the first ``n`` contracts of them means.
 
     Both tests get harder as ``n`` grows (average cost and limit price only rise), so the largest ``n``
     that passes them is found by bisection.
     """
 
-    probability: float
-    std_error: float
-    levels: Sequence[_Level]
-    fees: FeeSchedule
-    limits: SizeLimits
-
-    @property
-    def holding(self) -> float:
-        """Contracts held, the other outcome's counting against: they net inside a market."""
-        return (self.limits.held - self.limits.held_opposite) / ONE_CONTRACT
+    def __init__(
+        self,
+        probability: float,
+        std_error: float,
+        levels: Sequence[_Level],
+        fees: FeeSchedule,
+        limits: SizeLimits,
+    ) -> None:
+        self._probability = probability
+        self._std_error = std_error
+        self._levels = levels
+        self._fees = fees
+        self._limits = limits
+        self._wealth = limits.wealth / DOLLAR_CASH
+        self._most_cost = min(limits.cash, limits.max_cost)
+        # Contracts held, the other outcome's counting against: they net inside a market.
+        self._holding = (limits.held - limits.held_opposite) / ONE_CONTRACT
+        # Contracts up to and with each level, and dollars for all of each level.
+        self._ends = list(accumulate([level.contracts for level in levels]))
+        self._whole = [level.unit_cost * level.contracts for level in levels]
 
     def target(self, unit_cost: float) -> float:
         """Contracts to hold in the end when one costs this on average."""
-        fraction = self.limits.fraction
-        if self.std_error > 0.0:
-            fraction *= shrink(self.probability, unit_cost, self.std_error)
-        wealth, best = self.limits.wealth / DOLLAR_CASH, self.levels[0].unit_cost
-        alone = target_contracts(self.probability, unit_cost, wealth, fraction)
-        if self.limits.target is None or alone <= 0.0:
+        limits = self._limits
+        fraction = limits.fraction
+        if self._std_error > 0.0:
+            fraction *= shrink(self._probability, unit_cost, self._std_error)
+        alone = target_contracts(self._probability, unit_cost, self._wealth, fraction)
+        if limits.target is None or alone <= 0.0:
             return alone
+        best = self._levels[0].unit_cost
         return (
-            self.limits.target
-            * alone
-            / target_contracts(self.probability, best, wealth, self.limits.fraction)
+            limits.target * alone / target_contracts(self._probability, best, self._wealth, limits.fraction)
         )
 
     def reason(self) -> SizeReason:
         """ "ok" when at least one contract can be bought, or why none can."""
-        target = self.target(self.levels[0].unit_cost)
+        target = self.target(self._levels[0].unit_cost)
         if target <= 0.0:
             return "kelly_zero"
-        if self.holding > 0.0 and target - self.holding <= max(1.0, NO_TRADE_BAND * target):
+        if self._holding > 0.0 and target - self._holding <= max(1.0, NO_TRADE_BAND * target):
             return "within_band"
-        if not self._within_target(1):
+        if not self._within_target(1, 0):
             return "below_one_contract"
-        return "ok" if self._within_caps(1) else "no_room"
+        return "ok" if self._within_caps(1, 0) else "no_room"
 
     def most_contracts(self) -> int:
         """The largest whole number of contracts within the Kelly target and every cap."""
-        offered = sum(level.contracts for level in self.levels)
-        return bisect_left(
-            range(1, offered + 1), True, key=lambda n: not (self._within_caps(n) and self._within_target(n))
+        fitting, failing = 0, self._ends[-1] + 1
+        guess = self._guess()
+        for contracts in (guess, guess + 1):  # right in most cases, and proved by these two
+            if fitting < contracts < failing:
+                if self._fits(contracts):
+                    fitting = contracts
+                else:
+                    failing = contracts
+        while failing - fitting > 1:
+            contracts = (fitting + failing) // 2
+            if self._fits(contracts):
+                fitting = contracts
+            else:
+                failing = contracts
+        return fitting
+
+    def _guess(self) -> int:
+        """What it comes to if all can be bought at the best level."""
+        best = self._levels[0]
+        wanted = math.floor(self.target(best.unit_cost) - self._holding + _ROUNDING)
+        return min(
+            wanted, self._most_cost // self._fees.worst_taker_cost(best.price, ONE_CONTRACT), self._ends[-1]
         )
 
     def order(self, contracts: int) -> SizedOrder:
         """The order for this many contracts, costed exactly."""
-        fills = self._fills(contracts)
+        last = bisect_left(self._ends, contracts)
+        takes = [(level.price, level.contracts) for level in self._levels[:last]]
+        takes.append((self._levels[last].price, contracts - self._before(last)))
         cost = sum(
-            level.price * taken * ONE_CONTRACT
-            + self.fees.trade_fee(level.price, taken * ONE_CONTRACT, is_taker=True)
-            for level, taken in fills
+            [
+                price * taken * ONE_CONTRACT
+                + self._fees.trade_fee(price, taken * ONE_CONTRACT, is_taker=True)
+                for price, taken in takes
+            ]
         )
         average = cost / (contracts * DOLLAR_CASH)
         return SizedOrder(
             count=contracts * ONE_CONTRACT,
-            limit_price=fills[-1][0].price,
+            limit_price=self._levels[last].price,
             cost=cost,
             average_cost=average,
-            edge=self.probability - average,
-            kelly_full=kelly_fraction(self.probability, average),
+            edge=self._probability - average,
+            kelly_full=kelly_fraction(self._probability, average),
             reason="ok",
         )
 
-    def _fills(self, contracts: int) -> list[tuple[_Level, int]]:
-        fills = []
-        for level in self.levels:
-            if contracts <= 0:
-                break
-            taken = min(contracts, level.contracts)
-            fills.append((level, taken))
-            contracts -= taken
-        return fills
+    def _before(self, number: int) -> int:
+        """Contracts of the levels better than this one."""
+        return self._ends[number - 1] if number else 0
 
-    def _within_target(self, contracts: int) -> bool:
-        spent = math.fsum(level.unit_cost * taken for level, taken in self._fills(contracts))
-        return contracts <= self.target(spent / contracts) - self.holding + _ROUNDING
+    def _fits(self, contracts: int) -> bool:
+        last = bisect_left(self._ends, contracts)
+        return self._within_caps(contracts, last) and self._within_target(contracts, last)
 
-    def _within_caps(self, contracts: int) -> bool:
-        limit_price = self._fills(contracts)[-1][0].price
-        worst = self.fees.worst_taker_cost(limit_price, contracts * ONE_CONTRACT)
-        return worst <= min(self.limits.cash, self.limits.max_cost)
+    def _within_target(self, contracts: int, last: int) -> bool:
+        """Whether Kelly wants this many, the worst of them from the level numbered ``last``."""
+        part = self._levels[last].unit_cost * (contracts - self._before(last))
+        spent = math.fsum([*self._whole[:last], part])
+        return contracts <= self.target(spent / contracts) - self._holding + _ROUNDING
+
+    def _within_caps(self, contracts: int, last: int) -> bool:
+        """Whether the caps bear this many at the price of the level numbered ``last``."""
+        worst = self._fees.worst_taker_cost(self._levels[last].price, contracts * ONE_CONTRACT)
+        return worst <= self._most_cost
