@@ -31,7 +31,7 @@ from src.execution.market_state import MarketState
 from src.execution.order_state import worst_case_cost
 from src.execution.resting_desk import PROFIT_TARGET, expiry
 from src.execution.risk import Approved, approve
-from src.execution.risk_context import RiskContext
+from src.execution.risk_context import AccountView, Looked, RiskContext
 from src.execution.rules_watch import RulesWatch
 from src.execution.sizing import SizedOrder
 from src.execution.trading_state import TradingControl
@@ -110,21 +110,22 @@ class EntryDesk:
             return []
         out: Output = []
         try:
-            targets = self._targets(fresh)
+            looked = Looked()
+            targets = self._targets(fresh, looked)
             for signal in fresh:
-                out += self._enter(signal, targets.get(signal.signal_id))
+                out += self._enter(signal, targets.get(signal.signal_id), looked)
         except risk.GuardError as error:
             out += self._host.guard_failed(error)
         return out
 
-    def _targets(self, signals: Sequence[Signal]) -> dict[str, float]:
+    def _targets(self, signals: Sequence[Signal], looked: Looked) -> dict[str, float]:
         """Contracts to hold by signal, of events whose brackets have to be sized together."""
         targets: dict[str, float] = {}
         for event_ticker in dict.fromkeys(signal.event_ticker for signal in signals):
             if self._markets.exclusive_ladder(event_ticker) is None:
                 continue
-            contexts = [self._context(signal) for signal in signals if signal.event_ticker == event_ticker]
-            passing = [c for c in contexts if risk.first_refusal(c, self._limits) is None]
+            judged = [self._judge(each, looked) for each in signals if each.event_ticker == event_ticker]
+            passing = [context for context, refusal in judged if refusal is None]
             try:
                 targets |= event_targets(
                     passing, self._markets, self._limits, self._host.fair_yes, self._entries
@@ -133,12 +134,11 @@ class EntryDesk:
                 raise risk.GuardError("joint sizing", error) from error
         return targets
 
-    def _enter(self, signal: Signal, target: float | None) -> Output:
+    def _enter(self, signal: Signal, target: float | None, looked: Looked) -> Output:
         """Approve, or store the first refusal with its numbers."""
         if signal.signal_id in self._used_signals:
             return []  # said twice in one breath
-        context = self._context(signal)
-        refusal = risk.first_refusal(context, self._limits)
+        context, refusal = self._judge(signal, looked)
         if refusal is not None:
             return self._refuse(signal, refusal)
         policy = self._entries.get(signal.strategy, EntryPolicy())
@@ -154,6 +154,7 @@ class EntryDesk:
         refusal = risk.after_sizing(rooms, reserved)
         if refusal is not None:
             return self._refuse(signal, refusal)
+        looked.forget()
         self._used_signals.add(signal.signal_id)
         self._last_refusal.pop(signal.signal_id, None)
         if self._ledger.orders.get(intent.client_order_id) is not None:
@@ -170,25 +171,43 @@ class EntryDesk:
             for order in self._ledger.own_orders(ticker)
         )
 
-    def _context(self, signal: Signal) -> RiskContext:
+    def _judge(self, signal: Signal, looked: Looked) -> tuple[RiskContext, GateResult | None]:
+        """What the checks see of a signal, and the first of them that refuses it."""
+        known = looked.judged.get(signal.signal_id)
+        if known is None or known[0].signal is not signal:
+            context = self._context(signal, looked)
+            known = looked.judged[signal.signal_id] = context, risk.first_refusal(context, self._limits)
+        return known
+
+    def _context(self, signal: Signal, looked: Looked | None = None) -> RiskContext:
         try:
-            return self._look(signal)
+            return self._look(signal, looked or Looked())
         except Exception as error:
             raise risk.GuardError("context", error) from error
 
-    def _look(self, signal: Signal) -> RiskContext:
-        now, ledger = self._host.now, self._ledger
-        portfolio, orders = ledger.portfolio, ledger.orders
-        market = self._markets.market(signal.ticker)
-        shard = self._markets.shard_of(signal.ticker)
-        working = {order.intent.ticker for order in orders.live()}
-        refused_times, refused_until = self.patience.refusals(signal.ticker)
+    def _account(self) -> AccountView:
+        portfolio, orders = self._ledger.portfolio, self._ledger.orders
+        working = frozenset([order.intent.ticker for order in orders.live()])
+        return AccountView(
+            equity=self._host.equity(),
+            equity_known=self._host.equity_known,
+            spendable=portfolio.cash - orders.reserved(),
+            exposure=exposure_of(portfolio, orders, self._markets),
+            working=working,
+            open_positions=len(working.union([position.ticker for position in portfolio.open_positions()])),
+        )
+
+    def _look(self, signal: Signal, looked: Looked) -> RiskContext:
+        ledger, ticker = self._ledger, signal.ticker
+        account = looked.account = looked.account or self._account()
+        market, shard = self._markets.market(ticker), self._markets.shard_of(ticker)
+        refused_times, refused_until = self.patience.refusals(ticker)
         return RiskContext(
-            now=now,
+            now=self._host.now,
             signal=signal,
             market=market,
-            place=place_of(signal.ticker, self._markets),
-            book=self._markets.book(signal.ticker),
+            place=place_of(ticker, self._markets),
+            book=self._markets.book(ticker),
             control=self._control,
             status=self._markets.status,
             status_lost=self._markets.status_lost,
@@ -196,19 +215,19 @@ class EntryDesk:
             account_ts=ledger.report_ts,
             clock_offset=self._host.clock_offset,
             store_down=self._host.store_down,
-            equity=self._host.equity(),
-            equity_known=self._host.equity_known,
-            spendable=portfolio.cash - orders.reserved(),
-            shard_spendable=ledger.shards.spendable(shard, orders.reserved(exchange_index=shard)),
-            exposure=exposure_of(portfolio, orders, self._markets),
-            open_positions=len({position.ticker for position in portfolio.open_positions()} | working),
-            held=portfolio.count(signal.ticker),
+            equity=account.equity,
+            equity_known=account.equity_known,
+            spendable=account.spendable,
+            shard_spendable=ledger.shards.spendable(shard, ledger.orders.reserved(exchange_index=shard)),
+            exposure=account.exposure,
+            open_positions=account.open_positions,
+            held=ledger.portfolio.count(ticker),
             stopped_out=(signal.event_ticker, signal.outcome) in self._exits.stopped_out,
-            working=self._works(signal.ticker),
+            working=ticker in account.working and self._works(ticker),
             unexitable=self._exits.liveness.blocked_by(signal.event_ticker),
             refused_times=refused_times,
             refused_until=refused_until,
-            rules=self._host.rules.gate(self._markets.market(signal.ticker)),
+            rules=self._host.rules.gate(market),
         )
 
     def _entry(

@@ -126,10 +126,10 @@ def exposure_of(portfolio: Portfolio, orders: OrderRegister, markets: MarketStat
             # An exit may have sold what would have paid for the losses of other brackets.
             leaving[intent.ticker] = leaving.get(intent.ticker, 0) + order.unaccounted
     for position in portfolio.open_positions():
-        place = place_of(position.ticker, markets)
-        count = max(0, position.size - leaving.get(position.ticker, 0))
+        ticker, count = position.ticker, position.count
+        held = max(0, abs(count) - leaving.get(ticker, 0)) if leaving else abs(count)
         lines.append(
-            Line(position.ticker, place, position.strategy, position.count > 0, count, position.cost)
+            Line(ticker, place_of(ticker, markets), position.strategy, count > 0, held, position.cost)
         )
     return Exposure(tuple(lines), _exclusive(lines, markets))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from src.core.actions import GateResult
@@ -54,6 +54,31 @@ class RiskContext:
     refused_times: int
     refused_until: Nanos
     rules: GateResult
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """What every signal of a moment is held against, whichever its market is (see ``RiskContext``)."""
+
+    equity: Cash
+    equity_known: bool
+    spendable: Cash
+    exposure: Exposure
+    working: frozenset[str]
+    open_positions: int
+
+
+@dataclass(slots=True)
+class Looked:
+    """What was looked at since the last order was opened: in between, nothing of it can change."""
+
+    account: AccountView | None = None
+    judged: dict[str, tuple[RiskContext, GateResult | None]] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """An order was opened."""
+        self.account = None
+        self.judged.clear()
 
 
 Check: TypeAlias = Callable[[RiskContext, RiskLimits], GateResult]

@@ -194,6 +194,8 @@ class _Plan:
         # Contracts up to and with each level, and dollars for all of each level.
         self._ends = list(accumulate([level.contracts for level in levels]))
         self._whole = [level.unit_cost * level.contracts for level in levels]
+        # Contracts to hold if all can be bought at the best level.
+        self._wanted = self.target(levels[0].unit_cost)
 
     def target(self, unit_cost: float) -> float:
         """Contracts to hold in the end when one costs this on average."""
@@ -211,10 +213,10 @@ class _Plan:
 
     def reason(self) -> SizeReason:
         """ "ok" when at least one contract can be bought, or why none can."""
-        target = self.target(self._levels[0].unit_cost)
-        if target <= 0.0:
+        wanted = self._wanted
+        if wanted <= 0.0:
             return "kelly_zero"
-        if self._holding > 0.0 and target - self._holding <= max(1.0, NO_TRADE_BAND * target):
+        if self._holding > 0.0 and wanted - self._holding <= max(1.0, NO_TRADE_BAND * wanted):
             return "within_band"
         if not self._within_target(1, 0):
             return "below_one_contract"
@@ -239,12 +241,10 @@ class _Plan:
         return fitting
 
     def _guess(self) -> int:
-        """What it comes to if all can be bought at the best level."""
-        best = self._levels[0]
-        wanted = math.floor(self.target(best.unit_cost) - self._holding + _ROUNDING)
-        return min(
-            wanted, self._most_cost // self._fees.worst_taker_cost(best.price, ONE_CONTRACT), self._ends[-1]
-        )
+        """What it comes to if all can be bought at the best level, and each contract's fee is rounded up."""
+        wanted = math.floor(self._wanted - self._holding + _ROUNDING)
+        one = self._fees.worst_taker_cost(self._levels[0].price, ONE_CONTRACT)
+        return min(wanted, self._most_cost // one, self._ends[-1])
 
     def order(self, contracts: int) -> SizedOrder:
         """The order for this many contracts, costed exactly."""

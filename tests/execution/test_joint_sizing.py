@@ -227,10 +227,14 @@ MAKER = {"scripted": EntryPolicy(ExecutionStyle.MAKER)}
 
 
 def in_event(
-    *, exclusive: bool = True, fair_known: bool = True, entries: dict[str, EntryPolicy] | None = None
+    limits: RiskLimits = LIMITS,
+    *,
+    exclusive: bool = True,
+    fair_known: bool = True,
+    entries: dict[str, EntryPolicy] | None = None,
 ) -> tuple[Engine, b.Scripted]:
     """An engine that follows the brackets of one event, each at 0.32 / 0.34."""
-    engine, strategy = b.ready(LIMITS, entries=entries)
+    engine, strategy = b.ready(limits, entries=entries)
     for ticker, strike in LADDER.items():
         engine.handle(
             MarketUpdate(replace(b.market(ticker), strike=strike, mutually_exclusive=exclusive), b.NOW)
@@ -285,6 +289,22 @@ def test_without_knowing_the_whole_event_each_bracket_is_sized_alone(reason: str
     exclusive = reason != "not exclusive"
     together = sizes([FIRST, SECOND_ONE], exclusive=exclusive, fair_known=not exclusive)
     assert together[FIRST] == sizes([FIRST], exclusive=exclusive)[FIRST]
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_signals_of_one_moment_are_decided_as_if_one_came_after_another(exclusive: bool) -> None:
+    """What was looked at for the first is looked at again once it has become an order: the cap holds."""
+    tickers = [FIRST, SECOND_ONE, f"{b.EVENT}-T53"]
+    capped = replace(LIMITS, max_event=0.04)
+    engine, strategy = in_event(capped, exclusive=exclusive, fair_known=False)
+    signals = [replace(yes(ticker), probability=0.42) for ticker in tickers]
+    at_once = ordered(engine, strategy, signals)
+    engine, strategy = in_event(capped, exclusive=exclusive, fair_known=False)
+    one_by_one: dict[str, int] = {}
+    for signal in signals:
+        one_by_one |= ordered(engine, strategy, [signal])
+    assert at_once == one_by_one
+    assert 1 < len(at_once) < len(signals)
 
 
 def test_what_is_held_in_the_event_counts() -> None:
