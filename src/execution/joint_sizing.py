@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 _LEAST_CHANCE = 1e-9
 _MOST_SWEEPS = 400
-_STEPS = 60
+_STEPS = 100
 _TOLERANCE = 1e-7
+_PRECISION = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +78,47 @@ def _climb(
     most: Sequence[float],
     wealth: float,
 ) -> None:
-    """Improve one leg at a time until none moves: the objective is concave, so that is the optimum."""
-    least = list(amounts)
+    """Improve one leg at a time until none moves: the objective is concave, so that is the optimum.
+
+    Legs that nearly offset each other make a long flat ridge, along which such steps stay short. Therefore
+    each sweep ends with a step along its own direction (Hooke and Jeeves' pattern move).
+    """
+    least, most = list(amounts), [max(pair) for pair in zip(amounts, most, strict=True)]
     for _ in range(_MOST_SWEEPS):
-        moved = 0.0
+        before = list(amounts)
         for j, gain in enumerate(gains):
             base = [w - amounts[j] * g for w, g in zip(worth, gain, strict=True)]
-            least_now = _feasible(base, gain, least[j], amounts[j])
-            best = _best_amount(p, base, gain, least_now, max(least_now, most[j]))
-            moved = max(moved, abs(best - amounts[j]))
+            best = _best_amount(p, base, gain, _feasible(base, gain, least[j], amounts[j]), most[j])
             amounts[j] = best
             worth[:] = [w + best * g for w, g in zip(base, gain, strict=True)]
-        if moved <= _TOLERANCE * wealth:
+        moves = [now - then for now, then in zip(amounts, before, strict=True)]
+        if max(map(abs, moves), default=0.0) <= _TOLERANCE * wealth:
             return
+        _go_on(p, worth, gains, amounts, moves, least, most)
+
+
+def _go_on(
+    p: Sequence[float],
+    worth: list[float],
+    gains: Sequence[Sequence[float]],
+    amounts: list[float],
+    moves: Sequence[float],
+    least: Sequence[float],
+    most: Sequence[float],
+) -> None:
+    """Repeat the moves of a sweep as often as is best, no leg beyond its least or most."""
+    gain = [
+        math.fsum(m * g for m, g in zip(moves, column, strict=True)) for column in zip(*gains, strict=True)
+    ]
+    times = min(
+        ((high if move > 0.0 else low) - now) / move
+        for now, move, low, high in zip(amounts, moves, least, most, strict=True)
+        if move
+    )
+    more = _best_amount(p, worth, gain, 0.0, times)
+    for j, (now, move) in enumerate(zip(amounts, moves, strict=True)):
+        amounts[j] = min(most[j], max(least[j], now + more * move))
+    worth[:] = [w + more * g for w, g in zip(worth, gain, strict=True)]
 
 
 def _feasible(base: Sequence[float], gain: Sequence[float], low: float, now: float) -> float:
@@ -131,9 +160,13 @@ def _best_amount(
             low = x
         else:
             high = x
-        step = x - first / second
-        following = step if low < step < high else (low + high) / 2
-        if abs(following - x) <= 1e-12 * max(1.0, abs(x)):
+        near = _PRECISION * max(1.0, abs(x))
+        if high - low <= near:
             break
-        x = following
-    return x
+        # Beside an outcome that would cost everything Newton's steps are short far from the root, too: it is
+        # found when it has been seen from both sides.
+        step = x - first / second
+        if abs(step - x) < near / 2:
+            step = x + math.copysign(near / 2, first)
+        x = step if low < step < high else (low + high) / 2
+    return low
