@@ -3,8 +3,7 @@
 A table is one CSV file (read whole), one Parquet file, or a folder of Parquet files (one per event, day or
 whatever divides it). It is read twice, a slice at a time: first to check every row and to learn when each
 market begins and ends, then for its rows in order of time. Slices that follow each other in time are passed
-on as they are; others are read for windows of time and sorted within. The next slice is read while the one
-before is checked or used (``read_ahead``).
+on as they are; others are read for windows of time and sorted within.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import numpy as np
 import polars as pl
 
 from backtest.file_columns import Layout, Slice, layout_of, normalise
-from backtest.read_ahead import read_ahead
 from src.core.errors import ConfigError
 from src.core.units import CENT_PRICE, Nanos
 
@@ -68,7 +66,7 @@ class FileRows:
             self._pieces = [piece for part in parts for piece in self._cut(part)]
             self._markets = _Markets(kernels)
             # Every piece is checked, also behind one whose prices are no whole cents.
-            whole = [self._check(*read) for read in read_ahead(self._read_all())]
+            whole = [self._check(piece) for piece in self._pieces]
         except pl.exceptions.PolarsError as error:
             raise _unreadable(path, error) from error
         self.whole_cents = all(whole)
@@ -120,14 +118,10 @@ class FileRows:
         market = self._markets.places(table["ticker"])
         return table.drop("ticker").with_columns(pl.Series("market", market, pl.Int32))
 
-    def _read_all(self) -> Iterator[tuple[_Piece, Slice, pl.DataFrame]]:
-        names = list(self.layout.found)
-        for piece in self._pieces:
-            rows = self._slice(piece, names)
-            yield piece, rows, normalise(rows, self.layout, names)
-
-    def _check(self, piece: _Piece, rows: Slice, table: pl.DataFrame) -> bool:
-        """Take in what a piece says of its markets; whether its prices are whole cents."""
+    def _check(self, piece: _Piece) -> bool:
+        """Check a piece and take in what it says of its markets; whether its prices are whole cents."""
+        rows = self._slice(piece, list(self.layout.found))
+        table = normalise(rows, self.layout, list(self.layout.found))
         codes = self._markets.meet(table["ticker"])
         ts = table["ts"].to_numpy()
         piece.first, piece.last = int(ts.min()), int(ts.max())

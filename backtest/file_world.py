@@ -23,7 +23,6 @@ import polars as pl
 
 from backtest.column_world import Chunk
 from backtest.file_rows import FileRows
-from backtest.read_ahead import read_ahead
 from src.core.events import DailyMaximum, ForecastUpdate, Levels
 from src.core.fees import FeeSchedule
 from src.core.grid import PriceGrid, PriceRange
@@ -94,9 +93,6 @@ class FileWorld:
 
     def chunks(self) -> Iterator[Chunk]:
         """See ``ColumnWorld``; only for a file that ``has_quotes``."""
-        return read_ahead(self._columns())
-
-    def _columns(self) -> Iterator[Chunk]:
         for chunk in self._rows.chunks():
             quotes = self._quotes(chunk)
             yield {name: quotes[name].to_numpy() for name in quotes.columns}

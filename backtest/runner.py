@@ -1,7 +1,6 @@
 """One backtest: a world, the simulated exchange and the engine, driven by event time alone.
 
-No clock, no randomness of its own, and no thread but the one that reads a file ahead: the same plan gives
-the same decision log, byte for byte.
+No thread, no clock, no randomness of its own: the same plan gives the same decision log, byte for byte.
 The engine is the one that trades live. Only what stands around it differs: the exchange is in process,
 messages take ``Latency`` to arrive, the store is memory, and the engine's ticks come every ``tick`` of
 world time. Quotes that nobody looks at are left out as ``quote_rows`` says.
