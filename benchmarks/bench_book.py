@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from benchmarks.machine import machine, peak_mb
+from benchmarks.machine import machine
 from src.api.delta_scan import DeltaScanner
 from src.api.doubt_time import DoubtTime
 from src.api.following import Refresh
@@ -37,6 +37,7 @@ from src.core.market import Market, MarketStatus
 from src.core.sides import BookSide
 from src.core.units import Count, Price, format_count, format_price
 from src.execution.market_state import MarketState
+from src.runtime.report import peak_rss_mb
 
 CHUNK = 50_000
 DEEPEST = 40
@@ -255,7 +256,7 @@ def main() -> int:
     for markets in (options.markets, 5_000):
         sizes = [bytes_per_book(markets, compiled=each) / 1_000 for each in (True, False)]
         print(f"memory per book, {markets:,} markets: {sizes[0]:.1f} KB compiled, {sizes[1]:.1f} KB plain")
-    print(f"peak memory of all this {peak_mb():.0f} MB")
+    print(f"peak memory of all this {peak_rss_mb():.0f} MB")
     return 0
 
 

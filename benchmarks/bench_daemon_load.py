@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from benchmarks.bench_book import Flow, decode_only
 from benchmarks.live_daemon import BenchEngine, Plugs, durable_store, run_on_the_daemons_loop, running
-from benchmarks.machine import machine, peak_mb, percentile, waited_for_a_core
+from benchmarks.machine import machine, percentile, waited_for_a_core
 from benchmarks.simulated_venue import exchange_process
 from benchmarks.venue import LEGS, SERIES, Levels, Venue, asked, tickers, venue_process
 from src.api.client import KalshiClient
@@ -48,6 +48,7 @@ from src.execution.limits import RiskLimits
 from src.monitoring.metrics import Metrics
 from src.runtime.clocks import SystemClock, wall_ms
 from src.runtime.compiled_books import compile_books
+from src.runtime.report import peak_rss_mb
 from src.runtime.supervisor import Service
 
 
@@ -126,7 +127,7 @@ async def steady(engine: TimedEngine, pipe: Connection, rate: int, seconds: int)
     await engine.handled(count)
     took = time.perf_counter() - begin
     share, waited = (time.process_time() - cpu) / took, (waited_for_a_core() - waited) / took
-    peak = peak_mb()  # before the delays are sorted
+    peak = peak_rss_mb()  # before the delays are sorted
     engine.is_timed = False
     late = await asked(pipe)
     _check(engine, await asked(pipe))

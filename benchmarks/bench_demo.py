@@ -22,10 +22,11 @@ from typing import Any
 
 import httpx
 
-from benchmarks.machine import machine, peak_mb, percentile
+from benchmarks.machine import machine, percentile
 from src.api.signing import Signer, load_private_key
 from src.core.market import MarketStatus
 from src.core.units import HOUR, MILLISECOND
+from src.runtime.report import peak_rss_mb
 from src.simulator.generated import GeneratedWorld
 from src.simulator.service import SimulatorService
 
@@ -93,7 +94,7 @@ def main() -> int:
         folder = Path(name)
         folder.chmod(0o755)  # as root, the database server is another user
         before = asyncio.run(bare_orders(options.orders, options.seed, folder))
-        bare_mb = peak_mb()
+        bare_mb = peak_rss_mb()
         report = demo_report(options.days, options.seed, folder)
         # Again afterwards: half the samples from each side of the demo even out a machine that warms up.
         bare = before + asyncio.run(bare_orders(options.orders, options.seed, folder))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import resource
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,11 +19,6 @@ def percentile(values: Sequence[float], share: float) -> float:
     """The value below which ``share`` (0..1) of ``values`` lie."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def peak_mb() -> float:
-    """The most memory this process has held, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def waited_for_a_core() -> float:
