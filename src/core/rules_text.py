@@ -40,6 +40,8 @@ _NEXT_TO_STRIKE = (-1.0, 0.0, 1.0)  # "57 or above" and "greater than 56" are on
 
 def wording(market: Market) -> str:
     """The rules of ``market`` with ``<date>`` and ``<strike>`` in place of what is this market's own."""
+    if not market.rules_primary:
+        return ""
     text = _DAYS.sub("<date>", _DATE.sub("<date>", " ".join(market.rules_primary.split())))
     strike = market.strike
 
