@@ -15,7 +15,7 @@ from src.api.feed import KalshiFeed
 from src.api.gateway import KalshiGateway
 from src.api.signing import Signer, load_private_key
 from src.api.status_source import StatusSource
-from src.core.actions import Severity, TradingState
+from src.core.actions import Noted, Severity, TradingState
 from src.core.events import Command, CommandKind, Tick
 from src.core.sides import BookSide
 from src.core.units import MINUTE
@@ -38,6 +38,7 @@ class Rig:
         self.status_interval = status_interval
         self.engine = Engine([], RiskLimits(), ReconcilePolicy(), {})
         self.notifier = KeepingNotifier()
+        self.store = MemoryStore()
 
     async def start(self) -> Daemon:
         await self.service.start()
@@ -59,7 +60,7 @@ class Rig:
         self.daemon = Daemon(
             engine=self.engine,
             clock=clock,
-            store=MemoryStore(),
+            store=self.store,
             gateway=KalshiGateway(self.client, clock),
             sources={"market": feed.stream, "exchange": status.stream},
             notifier=self.notifier,
@@ -78,6 +79,12 @@ class Rig:
     def requests(self) -> int:
         assert self.service.faults is not None
         return self.service.faults.observations.request_count
+
+    @property
+    def refused(self) -> set[str]:
+        """The sources that wait for a person, as the journal tells."""
+        notes = [each for each in self.store.records if isinstance(each, Noted) and each.kind == "feed_down"]
+        return {str(each.data["feed"]) for each in notes if "KALSHI_API_KEY" in str(each.data["reason"])}
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
@@ -147,9 +154,9 @@ async def test_trading_resumes_when_the_key_works_again_and_a_person_clears_the_
         rig.service.faults.plan.add(FaultRule("key_revoked"))
         ticker = next(iter(rig.service.exchange.markets))
         rig.service.exchange.set_crowd_level(ticker, BookSide.BID, 3_000, 500)
-        await rig.until(
-            lambda: rig.engine.control.state is TradingState.HALTED and not rig.engine.markets.feed_up
-        )
+        # A refusal that came after the person's word would halt again.
+        await rig.until(lambda: rig.refused == {"market", "exchange"})
+        assert rig.engine.control.state is TradingState.HALTED
         rig.service.faults.plan.clear()
         rig.daemon.inject(Command(CommandKind.CLEAR_HALT, "owner", "key restored", rig.engine.now))
         await rig.until(
