@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from backtest.estimators import Bin
-from backtest.times import day
+from backtest.times import day, moment
 
 _W, _H = 720.0, 260.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 14.0, 30.0
@@ -233,5 +233,8 @@ def paired_bars(rows: Sequence[tuple[str, float, float, str]], title: str) -> st
 
 
 def _days(first: float, last: float) -> list[tuple[float, str]]:
-    shares = (0.08, 0.36, 0.64, 0.92)
-    return [(first + (last - first) * share, day(int(first + (last - first) * share))) for share in shares]
+    times = [first + (last - first) * share for share in (0.08, 0.36, 0.64, 0.92)]
+    labels = [day(int(ts)) for ts in times]
+    if len(set(labels)) < len(labels):  # a span of a few days
+        labels = [f"{moment(int(ts)):%d %b %H:%M}" for ts in times]
+    return list(zip(times, labels, strict=True))

@@ -53,6 +53,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, ends_in_words:
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 
+def unbroken(text: str) -> str:
+    """Escaped text that breaks at its spaces only, never behind a minus sign."""
+    return " ".join(f'<span class="unbroken">{escape(word)}</span>' for word in text.split(" "))
+
+
 def money(value: float) -> str:
     """+$1,234.50 or −$3.20."""
     return f"{'−' if value < 0 else '+'}${abs(value):,.2f}"

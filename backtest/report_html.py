@@ -8,7 +8,7 @@ from html import escape
 from backtest.analysis import Analysis
 from backtest.charts import daily_chart, drawdown_chart, equity_chart, group_chart, paired_bars
 from backtest.groups import Group
-from backtest.html_parts import card, facts, money, number, page, share, table, tone, whole
+from backtest.html_parts import card, facts, money, number, page, share, table, tone, unbroken, whole
 from backtest.report import Report, Section
 from backtest.report_checks import audits, capacity, luck, sensitivity
 from backtest.report_fills import beliefs, fills, reasons, stops
@@ -128,7 +128,7 @@ def _tiles(a: Analysis) -> str:
         (f"${a.max_drawdown:,.2f}", "largest drawdown", f"longest {a.drawdown_days:.0f} days"),
     ]
     body = "".join(
-        f'<div class="tile"><b class="{tone(value)}{" long" if len(value) > 12 else ""}">{escape(value)}</b>'
+        f'<div class="tile"><b class="{tone(value)}{" long" if len(value) > 7 else ""}">{unbroken(value)}</b>'
         f"<span>{escape(name)}</span>{f'<small>{escape(more)}</small>' if more else ''}</div>"
         for value, name, more in tiles
     )

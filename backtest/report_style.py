@@ -25,7 +25,7 @@ margin:1rem 0}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:.8rem 1rem}
 .tile b{display:block;font-size:1.45rem;font-weight:650;letter-spacing:-.02em;
 font-variant-numeric:tabular-nums}
-.tile span{color:var(--soft);font-size:.82rem}
+.tile>span{color:var(--soft);font-size:.82rem}
 .up{color:var(--gain)}.down{color:var(--loss)}
 table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:tabular-nums}
 th,td{text-align:right;white-space:nowrap;padding:.35rem .5rem;
@@ -56,6 +56,7 @@ svg .gain{fill:var(--gain)}svg .loss{fill:var(--loss)}
 svg .count{fill:var(--s0);opacity:.7}svg .claimed{fill:var(--s0);opacity:.45}
 svg .pale{opacity:.38}svg .span{stroke:var(--ink);stroke-width:1.4;opacity:.7}
 p.verdict{font-size:1.12rem;font-weight:600;margin:.2rem 0 .8rem}
+.unbroken{white-space:nowrap}
 .tile b.long{font-size:1.12rem;line-height:1.95rem}
 .tile small{display:block;color:var(--soft);font-size:.75rem}
 details{margin-top:.6rem;font-size:.9rem}summary{color:var(--soft);cursor:pointer}
