@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
-
-import orjson
 
 from src.core.actions import (
     AuditRecord,
@@ -18,6 +17,8 @@ from src.core.actions import (
 )
 from src.core.ports import ApprovedOrder
 from src.core.units import Nanos
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class DecisionLog:
@@ -95,8 +96,7 @@ class DecisionLog:
                 )
 
     def _add(self, ts: Nanos, kind: str, body: Mapping[str, object]) -> None:
-        line = orjson.dumps({"ts": ts, "kind": kind, **body}, option=orjson.OPT_SORT_KEYS)
-        self._write(ts, line.decode())
+        self._write(ts, _ENCODER.encode({"ts": ts, "kind": kind, **body}))
 
 
 def sha256_of(lines: Iterable[str]) -> str:
