@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from backtest.clockwork import NEVER
 from backtest.column_world import Chunk, ColumnWorld
 from backtest.quote_rows import Row, Rows
 from src.core.ports import Wakes
@@ -15,7 +16,6 @@ from src.simulator.exchange import Exchange
 from src.simulator.pauses import WeeklyPause
 from src.simulator.world import CrowdQuote, ListEvent, WorldEvent
 
-_NEVER: Nanos = 2**63 - 1
 _COLUMNS = {
     "ts": np.int64,
     "market": np.int32,
@@ -76,7 +76,7 @@ class ColumnRows(Rows):
         """See ``Rows``. Listings come before the rows of their instant, everything else after them."""
         self.position = self._base + self._cursor
         event = self._event
-        bound, next_row = until, _NEVER
+        bound, next_row = until, NEVER
         if event is not None and event.ts <= until:
             bound = event.ts - 1 if isinstance(event, ListEvent) else event.ts
         while self._cursor < self._size or self._refill():

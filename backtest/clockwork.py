@@ -13,6 +13,8 @@ from src.core.units import MILLISECOND, Nanos
 
 # At one instant calls reach the exchange before the engine hears anything, and time passes last.
 CALL, DELIVERY, TICK = 1, 2, 3
+# Later than anything that happens.
+NEVER: Nanos = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from backtest.quote_rows import Row, Rows
-from src.core.events import Levels
+from src.core.events import Levels, PublicTrade
 from src.core.ports import Wakes
 from src.core.sides import BookSide
 from src.core.units import Nanos
@@ -41,6 +41,7 @@ class EventRows(Rows):
         self._taken = 0
         self._pause = WeeklyPause(enabled=exchange.rules.weekly_pause)
         self._pending: deque[tuple[Nanos, int, str]] = deque()
+        self._absorbed_prints: deque[tuple[Nanos, int, CrowdPrint]] = deque()
 
     def advance(self, until: Nanos) -> Nanos | None:
         """See ``Rows``."""
@@ -103,6 +104,29 @@ class EventRows(Rows):
         while self._pending and self._pending[0][:2] < self._horizon:
             found[self._pending.popleft()[2]] = None
         return list(found)
+
+    @property
+    def has_trades(self) -> bool:
+        """See ``Rows``."""
+        return bool(self._absorbed_prints)
+
+    def trades(self) -> list[PublicTrade]:
+        """See ``Rows``."""
+        found, waiting = [], self._absorbed_prints
+        while waiting and waiting[0][:2] < self._horizon:
+            ts, _, trade = waiting.popleft()
+            found.append(
+                PublicTrade(
+                    trade.ticker,
+                    trade.trade_id,
+                    trade.price,
+                    trade.count,
+                    trade.taker_side,
+                    ts,
+                    ts + self.feed,
+                )
+            )
+        return found
 
     def _market(self, ticker: str) -> _Market:
         market = self._markets.get(ticker)

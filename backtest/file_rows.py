@@ -17,12 +17,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
+from backtest.clockwork import NEVER
 from backtest.file_columns import Layout, Slice, layout_of, normalise
 from src.core.errors import ConfigError
 from src.core.units import CENT_PRICE, Nanos
 
 SLICE_ROWS = 500_000
-_NEVER = np.iinfo(np.int64).max
 
 Span: TypeAlias = tuple[str, Nanos, Nanos, str | None]
 
@@ -218,8 +218,8 @@ class _Markets:
             self.tickers.append(ticker)
             if number >= self.first.size:
                 more = max(1_024, self.first.size)
-                self.first = np.concatenate([self.first, np.full(more, _NEVER, np.int64)])
-                self.last = np.concatenate([self.last, np.full(more, -_NEVER, np.int64)])
+                self.first = np.concatenate([self.first, np.full(more, NEVER, np.int64)])
+                self.last = np.concatenate([self.last, np.full(more, -NEVER, np.int64)])
                 self._results = np.concatenate([self._results, np.full(more, -1, np.int8)])
         return number
 

@@ -18,7 +18,6 @@ each other: same decision log, same fills, same ledger, same report.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from typing import NamedTuple, TypeAlias
 
 from src.core.book import OrderBook
@@ -26,7 +25,7 @@ from src.core.events import Levels, PublicTrade
 from src.core.units import Nanos
 from src.execution.market_state import MarketState
 from src.simulator.exchange import Exchange
-from src.simulator.world import CrowdPrint, WorldEvent
+from src.simulator.world import WorldEvent
 
 
 class Row(NamedTuple):
@@ -56,8 +55,6 @@ class Rows(ABC):
         self.prints = 0
         # Up to this time ``advance`` is known to find nothing.
         self.quiet_until: Nanos = -1
-        # Absorbed trades, until they are visible: (time, number of the row to come, trade).
-        self._absorbed_prints: deque[tuple[Nanos, int, CrowdPrint]] = deque()
         # Rows that the exchange's and the engine's book of a market hold, by number.
         self._at_exchange: dict[str, int] = {}
         self._at_engine: dict[str, int] = {}
@@ -129,25 +126,11 @@ class Rows(ABC):
     @property
     def has_trades(self) -> bool:
         """Whether ``trades`` may have something to tell."""
-        return bool(self._absorbed_prints)
+        return False
 
     def trades(self) -> list[PublicTrade]:
         """Absorbed trades that became visible since the last call: they tell how fast a market trades."""
-        found, waiting = [], self._absorbed_prints
-        while waiting and waiting[0][:2] < self._horizon:
-            ts, _, trade = waiting.popleft()
-            found.append(
-                PublicTrade(
-                    trade.ticker,
-                    trade.trade_id,
-                    trade.price,
-                    trade.count,
-                    trade.taker_side,
-                    ts,
-                    ts + self.feed,
-                )
-            )
-        return found
+        return []
 
     @abstractmethod
     def _newest(self, ticker: str) -> Row | None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from backtest.clockwork import CALL, DELIVERY, TICK, Agenda
+from backtest.clockwork import CALL, DELIVERY, NEVER, TICK, Agenda
 from backtest.column_world import columns_of
 from backtest.event_rows import EachRow, EventRows
 from backtest.observer import Observer
@@ -50,7 +50,6 @@ MARKOUTS: tuple[Nanos, ...] = (MINUTE, 5 * MINUTE, HOUR)
 _RULES = VenueRules(quotes_fill_at_touch=False)
 # Elsewhere a crowd trades with our orders, or changes a level at a time: every event of it counts.
 _BULK_KINDS = frozenset({"file", "recorded"})
-_NEVER: Nanos = 2**63 - 1
 # Records are kept in their hundred thousands and hardly one is part of a cycle. Looking for cycles among
 # them as often as Python does by itself is a tenth of a run.
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
@@ -130,7 +129,7 @@ class _Run:
         next_timer = exchange.venue.next_timer
         while True:
             timer, due = next_timer(), agenda.next_ts()
-            until = _NEVER if due is None else due
+            until = NEVER if due is None else due
             if timer is not None and timer < until:
                 until = timer
             event_ts = rows.advance(until) if until > rows.quiet_until else None

@@ -171,7 +171,7 @@ class _Plan:
     """The levels worth taking (at least one), and what taking the first ``n`` contracts of them means.
 
     Both tests get harder as ``n`` grows (average cost and limit price only rise), so the largest ``n``
-    that passes them is found by bisection.
+    that passes them is proved by ``n`` passing and ``n + 1`` failing: a guess first, else bisection.
     """
 
     def __init__(
